@@ -1,0 +1,104 @@
+"""Making raw arrays, copying them between devices, and the dtype policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import DTypeError
+from .device import HOST, Array, device_of, provider_for, provider_of, resolve_device
+
+FLOAT_KINDS = "f"
+
+
+def is_floating(dtype: Any) -> bool:
+    """True for the dtypes that can carry a gradient (real floating point)."""
+    return np.dtype(dtype).kind in FLOAT_KINDS
+
+
+def _first_leaf(obj: Any) -> Any:
+    """The first innermost element of nested lists and tuples."""
+    while isinstance(obj, (list, tuple)) and obj:
+        obj = obj[0]
+    return obj
+
+
+def default_dtype(obj: Any) -> np.dtype | None:
+    """The dtype policy: Python numbers become float32 (bools stay bool); whatever has a dtype keeps it (None)."""
+    leaf = _first_leaf(obj)
+    if isinstance(leaf, (int, float)) and not isinstance(leaf, (bool, np.generic)):
+        return np.dtype(np.float32)
+    if isinstance(leaf, (list, tuple)):  # an empty list
+        return np.dtype(np.float32)
+    return None
+
+
+def asarray(obj: Any, dtype: Any = None, device: str | None = None, copy: bool = False) -> Array:
+    """A raw array of `obj`.
+
+    Args:
+        obj: a raw array, a number, or nested lists of numbers.
+        dtype: dtype of the result; None applies `default_dtype`.
+        device: device label; None keeps an array where it is and puts anything else on the CPU.
+        copy: never share memory with `obj`.
+
+    Returns:
+        The array on `device`.
+
+    Raises:
+        DTypeError: `obj` is not numeric.
+        DeviceError: the device is not there.
+    """
+    provider = provider_of(obj)
+    if provider is None:
+        host = np.asarray(obj, dtype=default_dtype(obj) if dtype is None else dtype)
+        if host.dtype.kind not in "fiub":
+            raise DTypeError(
+                f"cannot make a tensor of {type(obj).__name__} with dtype {host.dtype}: "
+                "real numbers and booleans are supported"
+            )
+        array: Array = host
+        if copy and host is obj:
+            array = host.copy()
+    else:
+        array = obj
+        if array.dtype.kind not in "fiub":
+            raise DTypeError(f"dtype {array.dtype} is not supported: real numbers and booleans are")
+        if dtype is not None and array.dtype != np.dtype(dtype):
+            array = array.astype(dtype)
+        elif copy:
+            array = array.copy()
+    return array if device is None else to_device(array, resolve_device(device))
+
+
+def to_device(array: Array, device: str) -> Array:
+    """`array` on `device` (a full label): itself when it is there already, else a copy."""
+    source = device_of(array)
+    if source == device:
+        return array
+    host = provider_for(source).to_host(array)
+    return host if device == "cpu" else provider_for(device).from_host(host, device)
+
+
+def to_host(array: Array) -> np.ndarray:
+    """`array` as a NumPy array: itself when it is one."""
+    provider = provider_of(array)
+    return np.asarray(array) if provider is None or provider is HOST else provider.to_host(array)
+
+
+def zeros(shape: tuple[int, ...], dtype: Any, device: str) -> Array:
+    """New zeros on `device` (a full label)."""
+    return provider_for(device).zeros(shape, dtype, device)
+
+
+def ones_like(array: Array) -> Array:
+    """Ones of the shape, dtype and device of `array`."""
+    provider = provider_of(array) or HOST
+    return provider.xp.ones_like(array)
+
+
+def owned(array: Array) -> Array:
+    """A fresh C-contiguous copy that shares memory with nobody; a NumPy scalar becomes a 0-d array."""
+    provider = provider_of(array)
+    return np.array(array) if provider is None else array.copy()

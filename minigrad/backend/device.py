@@ -1,0 +1,223 @@
+"""Devices and the array library behind each: the only module that imports cupy.
+
+A *provider* answers for one array library. The host provider (NumPy) is always there; one
+accelerator provider may stand beside it: CuPy where a GPU is usable, or whatever `install` is
+given (a test's stand-in). Everything else in minigrad asks this module.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import DeviceError
+
+Array = Any
+"""A raw array of some provider: numpy.ndarray, cupy.ndarray, ..."""
+
+
+class Provider(Protocol):
+    """What minigrad needs from an array library."""
+
+    xp: Any
+    """The array module: NumPy's names, this library's arrays."""
+    array_type: Any
+    """The class of its arrays."""
+
+    def labels(self) -> tuple[str, ...]:
+        """The labels of its devices, such as ("cuda:0", "cuda:1")."""
+
+    def device_of(self, array: Array) -> str:
+        """The label of the device that holds `array`."""
+
+    def from_host(self, array: np.ndarray, device: str) -> Array:
+        """A copy of a NumPy array on `device`."""
+
+    def to_host(self, array: Array) -> np.ndarray:
+        """A copy of one of its arrays as a NumPy array."""
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any, device: str) -> Array:
+        """New zeros on `device`."""
+
+    def erf(self, x: Array) -> Array:
+        """The error function, elementwise."""
+
+
+class HostProvider:
+    """NumPy on the CPU."""
+
+    xp: Any = np
+    array_type: Any = np.ndarray
+
+    def labels(self) -> tuple[str, ...]:
+        return ("cpu",)
+
+    def device_of(self, array: Array) -> str:
+        return "cpu"
+
+    def from_host(self, array: np.ndarray, device: str) -> Array:
+        return array.copy()
+
+    def to_host(self, array: Array) -> np.ndarray:
+        return np.array(array)
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any, device: str) -> Array:
+        return np.zeros(shape, dtype)
+
+    def erf(self, x: Array) -> Array:
+        from .special import erf
+
+        return erf(x)
+
+
+class CupyProvider:
+    """CuPy on the CUDA devices of this machine."""
+
+    def __init__(self, cupy: Any) -> None:
+        self.xp = cupy
+        self.array_type = cupy.ndarray
+
+    def labels(self) -> tuple[str, ...]:
+        return tuple(f"cuda:{i}" for i in range(self.xp.cuda.runtime.getDeviceCount()))
+
+    def device_of(self, array: Array) -> str:
+        return f"cuda:{array.device.id}"
+
+    def from_host(self, array: np.ndarray, device: str) -> Array:
+        with self.xp.cuda.Device(int(device.partition(":")[2])):
+            return self.xp.array(array)
+
+    def to_host(self, array: Array) -> np.ndarray:
+        return np.asarray(array.get())
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any, device: str) -> Array:
+        with self.xp.cuda.Device(int(device.partition(":")[2])):
+            return self.xp.zeros(shape, dtype)
+
+    def erf(self, x: Array) -> Array:
+        from cupyx.scipy.special import erf
+
+        return erf(x)
+
+
+HOST: Provider = HostProvider()
+_accelerator: Provider | None = None
+_reason = "not probed yet"
+_probed = False
+
+
+def install(provider: Provider | None, reason: str = "none installed") -> None:
+    """Set the accelerator provider; None means that there is none, for `reason`."""
+    global _accelerator, _reason, _probed
+    _accelerator, _reason, _probed = provider, reason, True
+
+
+def _probe() -> None:
+    """Look for a usable GPU once. "CuPy imports" is not "a GPU is usable": ask both, keep the reason."""
+    try:
+        import cupy
+    except ImportError as error:  # anything else is a broken install and must be loud
+        install(None, f"CuPy is not installed ({error}); pip install 'minigrad-cupy[cuda13]' or [cuda12]")
+        return
+    if cupy.is_available():
+        install(CupyProvider(cupy))
+    else:
+        install(None, f"CuPy {cupy.__version__} imports, but no CUDA device is usable (driver missing or no GPU)")
+
+
+def accelerator() -> Provider | None:
+    """The accelerator provider, or None; `accelerator_reason` says why not."""
+    if not _probed:
+        _probe()
+    return _accelerator
+
+
+def accelerator_reason() -> str:
+    """Why there is no accelerator ("" when there is one)."""
+    return "" if accelerator() is not None else _reason
+
+
+def resolve_device(device: str | None) -> str:
+    """The full label of a device.
+
+    Args:
+        device: "cpu", "cuda" (the first GPU), "cuda:1", "auto" (a GPU where one is usable) or None ("cpu").
+
+    Returns:
+        "cpu" or "cuda:<index>".
+
+    Raises:
+        DeviceError: no such label, or that device is not there; the message says why.
+    """
+    if device is None or device == "cpu":
+        return "cpu"
+    if device == "auto":
+        return accelerator().labels()[0] if accelerator() is not None else "cpu"  # type: ignore[union-attr]
+    kind, colon, index = device.partition(":") if isinstance(device, str) else ("", "", "")
+    if kind != "cuda" or (colon and not index.isdecimal()):
+        raise DeviceError(f"unknown device {device!r}: use 'cpu', 'cuda', 'cuda:<index>' or 'auto'")
+    provider = accelerator()
+    if provider is None:
+        raise DeviceError(f"device {device!r} is not usable here: {_reason}")
+    label = f"cuda:{int(index or 0)}"
+    if label not in provider.labels():
+        raise DeviceError(f"device {device!r} is not there: this machine has {', '.join(provider.labels())}")
+    return label
+
+
+def provider_for(device: str) -> Provider:
+    """The provider behind a full device label."""
+    if device == "cpu":
+        return HOST
+    provider = accelerator()
+    if provider is None:
+        raise DeviceError(f"device {device!r} is not usable here: {_reason}")
+    return provider
+
+
+def provider_of(array: Array) -> Provider | None:
+    """The provider that owns `array`; None when it is no array at all (a Python or NumPy scalar, a list)."""
+    if type(array) is np.ndarray:
+        return HOST
+    if _probed or "cupy" in sys.modules:  # no array of a library that nobody imported
+        provider = accelerator()
+        if provider is not None and isinstance(array, provider.array_type):
+            return provider
+    return HOST if isinstance(array, np.ndarray) else None
+
+
+def device_of(array: Array) -> str:
+    """The label of the device that holds a raw array."""
+    provider = provider_of(array)
+    return "cpu" if provider is None else provider.device_of(array)
+
+
+def common_provider(name: str, arrays: list[Array]) -> tuple[Provider, str]:
+    """The one provider and device of all arrays in a call (scalars belong to any).
+
+    Args:
+        name: the operation, for the error.
+        arrays: raw operands.
+
+    Returns:
+        The provider and its device label; the host for scalars alone.
+
+    Raises:
+        DeviceError: the operands live on different devices.
+    """
+    found: Provider | None = None
+    label = "cpu"
+    for array in arrays:
+        provider = provider_of(array)
+        if provider is None:
+            continue
+        if found is None:
+            found, label = provider, provider.device_of(array)
+        elif provider is not found or provider.device_of(array) != label:
+            raise DeviceError(
+                f"{name}: operands on different devices, {label} and {provider.device_of(array)}; "
+                "move one with .to(device)"
+            )
+    return found or HOST, label

@@ -1,0 +1,50 @@
+"""Whether operations are recorded: `no_grad` and `enable_grad`, per thread."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ContextDecorator
+from typing import Any
+
+
+class _Mode(threading.local):
+    recording = True
+
+
+mode = _Mode()
+
+
+class _SetRecording(ContextDecorator):
+    """Sets the mode on entry and restores it on exit; usable as a decorator, re-entrant."""
+
+    value: bool
+
+    def __init__(self) -> None:
+        self._previous: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._previous.append(mode.recording)
+        mode.recording = self.value
+
+    def __exit__(self, *_: Any) -> None:
+        mode.recording = self._previous.pop()
+
+    def _recreate_cm(self) -> _SetRecording:  # one object a call, so that a decorated function may recurse
+        return type(self)()
+
+
+class no_grad(_SetRecording):
+    """Context manager and decorator: operations inside are not recorded."""
+
+    value = False
+
+
+class enable_grad(_SetRecording):
+    """Context manager and decorator: operations inside are recorded again."""
+
+    value = True
+
+
+def is_grad_enabled() -> bool:
+    """True where operations on tracked tensors are recorded."""
+    return mode.recording
