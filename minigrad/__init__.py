@@ -13,4 +13,62 @@ from .errors import (
     OptionalDependencyError,
     ShapeError,
 )
+from .ops.elementwise import (
+    absolute,
+    add,
+    arctan,
+    clip,
+    cos,
+    cosh,
+    divide,
+    equal,
+    erf,
+    exp,
+    expm1,
+    greater,
+    greater_equal,
+    isfinite,
+    less,
+    less_equal,
+    log,
+    log1p,
+    log2,
+    log10,
+    logical_not,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    not_equal,
+    power,
+    reciprocal,
+    sign,
+    sin,
+    sinh,
+    sqrt,
+    square,
+    subtract,
+    tan,
+    tanh,
+    where,
+)
+from .ops.elementwise import absolute as abs
+from .ops.index import take
+from .ops.linalg import matmul
+from .ops.reduce import argmax, max, mean, min, std, sum, var
+from .ops.shape import (
+    astype,
+    broadcast_to,
+    concatenate,
+    copy,
+    expand_dims,
+    reshape,
+    squeeze,
+    stack,
+    swapaxes,
+    transpose,
+)
+from .ops.softmax import logsumexp
 from .tensor import Tensor, tensor
+
+__version__ = "0.1.0"

@@ -92,13 +92,36 @@ def zeros(shape: tuple[int, ...], dtype: Any, device: str) -> Array:
     return provider_for(device).zeros(shape, dtype, device)
 
 
+_host_zeros: dict[Any, np.ndarray] = {}
+
+
+def zero(array: Array) -> Any:
+    """0 as the cheapest operand beside `array`: on the host a 0-d array, which NumPy takes faster than a number."""
+    if type(array) is not np.ndarray:
+        return 0
+    found = _host_zeros.get(array.dtype)
+    if found is None:
+        found = _host_zeros[array.dtype] = np.zeros((), array.dtype)
+    return found
+
+
 def ones_like(array: Array) -> Array:
     """Ones of the shape, dtype and device of `array`."""
     provider = provider_of(array) or HOST
-    return provider.xp.ones_like(array)
+    return provider.xp.ones(array.shape, array.dtype) if provider is HOST else provider.xp.ones_like(array)
 
 
 def owned(array: Array) -> Array:
     """A fresh C-contiguous copy that shares memory with nobody; a NumPy scalar becomes a 0-d array."""
     provider = provider_of(array)
     return np.array(array) if provider is None else array.copy()
+
+
+def aligned_zeros(size: int, dtype: Any, device: str, alignment: int = 256) -> Array:
+    """A flat array of zeros whose first byte lies on a multiple of `alignment` bytes (device pools do so anyway)."""
+    if device != "cpu":
+        return zeros((size,), dtype, device)
+    itemsize = np.dtype(dtype).itemsize
+    buffer = np.zeros(size + alignment // itemsize, dtype)
+    skip = -buffer.ctypes.data % alignment // itemsize
+    return buffer[skip : skip + size]

@@ -10,9 +10,11 @@ from operator import attrgetter
 from typing import Any
 
 from ..backend.array import owned, zeros
+from ..backend.spec import Spec
+from ..backend.versions import last_write, mark_written
 from ..errors import DTypeError, GraphError, ShapeError
 from .modes import enable_grad
-from .node import Indexed, Leaf, MultiNode, Node, Output, Spec
+from .node import Indexed, Leaf, MultiNode, Node, Output
 from .variable import Variable, wrap
 
 _by_index = attrgetter("index")
@@ -60,12 +62,13 @@ def _run(roots: list[Any], seeds: list[Any], inputs: Any, retain_graph: bool | N
     for root, seed in zip(roots, seeds, strict=True):
         pending[root] = pending[root] + seed if root in pending else seed
 
+    pop = pending.pop
     for node in order:
-        g = pending.pop(node, None)
-        if node in pieces:
+        g = pop(node, None)
+        if pieces and node in pieces:
             dense = _combine(pieces.pop(node), node)
             g = dense if g is None else g + dense
-        if node in wanted:
+        if wanted and node in wanted:
             results[node] = g
         op = node.op
         if op is None:
@@ -80,46 +83,51 @@ def _run(roots: list[Any], seeds: list[Any], inputs: Any, retain_graph: bool | N
         parents = node.parents
         if useful is not None:
             parents = [p if p in useful else None for p in parents]
-        if g is not None and (useful is None or node in useful):
-            for position, cell, count in node.versions:
-                if cell[0] != count:
-                    raise GraphError(_stale_message(node, position, cell[0] - count))
-            args, out = node.saved, node.out
-            if out is None:
-                out = node
+            if node not in useful:
+                g = None
+        if g is not None:
+            if last_write[0] > node.index:
+                _refuse_stale(node)
             if create_graph:
                 args, out = _lift(node)
-            if node.__class__ is MultiNode:
-                g = _with_zeros(g, node, create_graph)
-
-            if op.vjp_raw is not None and not create_graph:
-                parts = _run_raw_rule(op, node, parents, g, out, args, inputs is None, pending)
-            elif op.vjp_all is not None:
-                parts = op.vjp_all([p is not None for p in parents], g, out, *args, **node.params)
             else:
-                params = node.params
-                parts = [
-                    None if p is None else rule(g, out, *args, **params)
-                    for p, rule in zip(parents, op.vjps, strict=True)
-                ]
+                args, out = node.saved, node.out
+            if out is None:
+                out = node
+            # Everyday ops are spelled out: a star, a zip or a comprehension costs as much as a small op's arithmetic.
+            arity = op.arity
+            parts: Any
+            if arity == 1:
+                parts = (op.vjps[0](g, out, args[0]),)
+            elif arity == 2:
+                first, second = op.vjps
+                x, y = args
+                parts = (
+                    None if parents[0] is None else first(g, out, x, y),
+                    None if parents[1] is None else second(g, out, x, y),
+                )
+            else:
+                parts = _apply_rules(op, node, parents, g, out, args, create_graph, inputs is None)
 
-            for position, (parent, part) in enumerate(zip(parents, parts, strict=True)):
+            position = -1
+            for part in parts:
+                position += 1
+                parent = parents[position]
                 if parent is None or part is None:
                     continue
                 if part.__class__ is Indexed:
                     pieces.setdefault(parent, []).append(part)
                     continue
                 try:
-                    fits = part.shape == parent.shape and part.dtype is parent.dtype
+                    if part.shape != parent.shape or part.dtype is not parent.dtype:
+                        part = _fit(part, parent, node, position)
                 except AttributeError:
                     raise DTypeError(
-                        f"gradient rule of {op.name} returned a {type(part).__name__} for argument {position}; an array is due"
+                        f"a gradient rule of {op.name} returned a {type(part).__name__}, not an array"
                     ) from None
-                if not fits:
-                    part = _fit(part, parent, node, position)
                 if parent not in pending:
                     pending[parent] = part
-                elif parent in summed:
+                elif parent in summed and part.size > 1:  # NumPy adds one element in place 3 times slower
                     total = pending[parent]
                     total += part
                     pending[parent] = total
@@ -128,8 +136,9 @@ def _run(roots: list[Any], seeds: list[Any], inputs: Any, retain_graph: bool | N
                     if not create_graph:
                         summed.add(parent)
         if not retain:
-            node.parents = node.saved = node.out = node.residual = None
-            node.versions = []
+            node.parents = node.saved = node.out = None
+            if op.residual:
+                node.residual = None
     return [results.get(node) for node in inputs or ()]
 
 
@@ -165,19 +174,20 @@ def _leading_to(order: list[Any], inputs: list[Any]) -> set[Any]:
 
 def _lift(node: Node) -> tuple[list[Any], Any]:
     """What a node saved, as tensors tied to where they came from."""
-    cells = {position: cell for position, cell, _ in node.versions}
     args = [
-        value if parent is None or value is parent else wrap(value, parent, cells.get(i))
-        for i, (value, parent) in enumerate(zip(node.saved or (), node.parents or (), strict=True))
+        value if parent is None or value is parent else wrap(value, parent, cell)
+        for value, parent, cell in zip(node.saved or (), node.parents or (), node.cells, strict=False)
     ]
     if node.out is None:
         return args, node
     if isinstance(node, MultiNode):
+        cells = node.cells[len(args) :]
         outs = [
-            wrap(o, Output(node, i) if o.dtype.kind == "f" else None, cells[-1 - i]) for i, o in enumerate(node.out)
+            wrap(o, Output(node, i) if o.dtype.kind == "f" else None, cell)
+            for i, (o, cell) in enumerate(zip(node.out, cells, strict=True))
         ]
         return args, tuple(outs)
-    return args, wrap(node.out, node, cells[-1])
+    return args, wrap(node.out, node, node.cells[-1])
 
 
 def _with_zeros(cotangents: list[Any], node: MultiNode, create_graph: bool) -> tuple[Any, ...]:
@@ -191,25 +201,51 @@ def _with_zeros(cotangents: list[Any], node: MultiNode, create_graph: bool) -> t
     return tuple(full)
 
 
+def _apply_rules(
+    op: Any, node: Node, parents: Any, g: Any, out: Any, args: Any, create_graph: bool, into_leaves: bool
+) -> Any:
+    """The gradients of all arguments, for ops of any kind."""
+    if node.__class__ is MultiNode:
+        g = _with_zeros(g, node, create_graph)
+    needs = [p is not None for p in parents]
+    if op.vjp_raw is not None and not create_graph:
+        return _run_raw_rule(op, node, parents, needs, g, out, args, into_leaves)
+    if op.vjp_all is not None:
+        parts = op.vjp_all(needs, g, out, *args, **node.params)
+        _check_count(op, parts, parents)
+        return parts
+    return [r(g, out, *args, **node.params) if n else None for n, r in zip(needs, op.vjps, strict=True)]
+
+
 def _run_raw_rule(
-    op: Any, node: Node, parents: list[Any], g: Any, out: Any, args: Any, into_leaves: bool, pending: dict[Any, Any]
+    op: Any, node: Node, parents: Any, needs: list[bool], g: Any, out: Any, args: Any, into_leaves: bool
 ) -> Any:
     """Run a raw rule, giving it the gradient storage of those leaves that it may write to directly."""
-    dest: list[Any] = [None] * len(parents)
-    if into_leaves:
-        given = set()
-        for i, p in enumerate(parents):
-            if p.__class__ is Leaf and p.array is not None and p.grad_node is None and p not in given:
-                if p.dtype == node.dtype:
-                    dest[i] = (p.array, p.live)
-                    given.add(p)
-    needs = [p is not None for p in parents]
+    dest: list[Any] = []
+    for p in parents:
+        if p.__class__ is Leaf and into_leaves and p.array is not None and p.grad_node is None:
+            # not twice for one leaf in one call: the rule's second write would not know of the first
+            again = p.dtype != node.dtype or p in parents[: len(dest)]
+            dest.append(None if again else (p.array, p.live))
+        else:
+            dest.append(None)
     parts = op.vjp_raw(dest, needs, g, out, node.residual, *args, **node.params)
-    for d, p, part in zip(dest, parents, parts, strict=True):
-        if d is not None and part is None:
-            p.live = True
-            p.grad_cell[0] += 1
+    _check_count(op, parts, parents)
+    position = -1
+    for part in parts:
+        position += 1
+        if part is None and dest[position] is not None:
+            parents[position].live = True
+            mark_written(parents[position].grad_cell)
     return parts
+
+
+def _check_count(op: Any, parts: Any, parents: list[Any]) -> None:
+    if len(parts) != len(parents):
+        raise GraphError(
+            f"the gradient rule of {op.name} returned {len(parts)} gradient(s) for {len(parents)} arguments; "
+            "return a tuple with None where `needs` is false"
+        )
 
 
 def _combine(pieces: list[Indexed], node: Any) -> Any:
@@ -221,21 +257,16 @@ def _combine(pieces: list[Indexed], node: Any) -> Any:
 def _fit(part: Any, parent: Any, node: Node, position: int) -> Any:
     """Sum a gradient over broadcast axes and cast it to its argument's dtype; raise where neither is called for."""
     op = node.op
+    where = f"gradient rule of {op.name}, argument {_named(node, position)}"
     if part.shape != parent.shape:
         if not op.broadcasts or part.shape != node.shape:
-            raise ShapeError(
-                f"gradient rule of {op.name} returned shape {part.shape} for argument {position}, "
-                f"whose shape is {parent.shape}"
-            )
+            raise ShapeError(f"{where}: returned shape {part.shape}, the argument's is {parent.shape}")
         lead = len(part.shape) - len(parent.shape)
         ones = tuple(i + lead for i, n in enumerate(parent.shape) if n == 1 and part.shape[i + lead] != 1)
         part = part.sum(axis=tuple(range(lead)) + ones).reshape(parent.shape)
     if part.dtype != parent.dtype:
         if node.dtype == parent.dtype:
-            raise DTypeError(
-                f"gradient rule of {op.name} returned dtype {part.dtype} for argument {position}, "
-                f"whose dtype is {parent.dtype}"
-            )
+            raise DTypeError(f"{where}: returned dtype {part.dtype}, the argument's is {parent.dtype}")
         part = part.astype(parent.dtype)  # the op promoted its operands; the gradient takes the argument's dtype
     return part
 
@@ -255,19 +286,23 @@ def _accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
             leaf.array += g
         else:
             leaf.array[...] = g
-        leaf.grad_cell[0] += 1
+        mark_written(leaf.grad_cell)
     leaf.live = True
     leaf.grad_node = node
 
 
-def _stale_message(node: Node, position: int, writes: int) -> str:
-    if position < 0:
-        what = "its output"
-    else:
-        names = node.op.arg_names
-        what = f"argument {position}" + (f" ({names[position]!r})" if position < len(names) else "")
-    return (
-        f"backward of {node.op.name} (shape {node.shape}) needs {what}, which has been overwritten {writes} time(s) since "
-        "the forward (an in-place operation, an assignment to .data or an optimizer step): run backward before the "
-        "write, or write to a .clone()"
-    )
+def _named(node: Node, position: int) -> str:
+    names = node.op.arg_names
+    return f"{position} ({names[position]!r})" if position < len(names) else str(position)
+
+
+def _refuse_stale(node: Node) -> None:
+    """Raise when a value that the node saved was written to after it was saved."""
+    for position, cell in enumerate(node.cells):
+        if cell is not None and cell[0] > node.index:
+            what = f"argument {_named(node, position)}" if position < len(node.saved or ()) else "its output"
+            raise GraphError(
+                f"backward of {node.op.name} (shape {node.shape}) needs {what}, which has been overwritten since the "
+                "forward (an in-place operation, an assignment to .data or an optimizer step): run backward before the "
+                "write, or write to a .clone()"
+            )

@@ -6,55 +6,13 @@ reads dies as soon as the user lets go of it.
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from ..errors import GraphError
+from ..backend.spec import Spec
+from ..backend.versions import VersionCell, next_index
 
 if TYPE_CHECKING:
     from .op import Op
-
-VersionCell = list[int]
-"""A one-element list that counts the writes to one storage; views share it. The cheapest shared integer."""
-
-next_index: Callable[[], int] = itertools.count().__next__
-"""Creation order: a node's index is larger than its parents'."""
-
-
-def _refuse(self: Spec, *_: Any) -> NoReturn:
-    raise GraphError(
-        f"a gradient rule computes with a value that was not saved ({self!r}): only its shape, dtype and device are "
-        "known. Name the argument's position, or 'out', in the saves= of its Op"
-    )
-
-
-class Spec:
-    """Shape, dtype and device of an array that is not at hand; any arithmetic on it fails at once."""
-
-    __slots__ = ("device", "dtype", "shape")
-    __array_ufunc__ = None  # makes ndarray * spec a TypeError too, instead of an object array
-
-    def __init__(self, shape: tuple[int, ...], dtype: Any, device: str) -> None:
-        self.shape = shape
-        self.dtype = dtype
-        self.device = device
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} shape={self.shape} dtype={self.dtype} device={self.device}>"
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
-    __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __neg__ = __abs__ = __getitem__ = __array__ = _refuse
-    __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __float__ = __int__ = __len__ = __iter__ = _refuse
 
 
 class Node(Spec):
@@ -62,18 +20,18 @@ class Node(Spec):
 
     saved: the arguments as the rules will see them: raw arrays, Python scalars, and specs for what was not saved.
     out: the raw output when the op saves it (a tuple for a multi-output op), else None.
-    versions: (argument position, cell, count at recording) of every saved array that belongs to a tensor; the
-        output's position is -1 (-1 - i in a multi-output op).
+    cells: version cells of the saved arrays, by argument position, None where not saved or not a tensor's; after
+        them those of the outputs, where the op saves them.
     parents: per argument the Node, Leaf or Output that it came from, or None where untracked.
     """
 
-    __slots__ = ("index", "op", "out", "params", "parents", "residual", "saved", "versions")
+    __slots__ = ("cells", "index", "op", "out", "params", "parents", "residual", "saved")
 
     op: Op
-    parents: list[Any] | None
-    saved: list[Any] | None
+    parents: Any
+    saved: Any
     params: dict[str, Any]
-    versions: list[tuple[int, VersionCell, int]]
+    cells: Any
     out: Any
     residual: Any
     index: int

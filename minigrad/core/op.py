@@ -12,20 +12,24 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..backend.array import is_floating
 from ..backend.device import HOST, common_provider, device_of, provider_of
+from ..backend.spec import Spec
+from ..backend.versions import next_index
 from ..errors import GraphError
 from .modes import mode
-from .node import MultiNode, Node, Output, Spec, next_index
+from .node import MultiNode, Node, Output
 from .variable import Variable, wrap
 
 Rule = Callable[..., Any]
 
-_HostArray: Any = HOST.array_type
-# Operands that need no look at their device. Anything else takes the slower road through `_operands`.
-_PLAIN = frozenset({_HostArray, float, int, bool, type(None)})
+HostArray: Any = HOST.array_type
+# Operands that need no look at their device; anything else takes the slower road through `common_provider`.
+PLAIN = frozenset({HostArray, float, int, bool, type(None)})
+HOST_MODULE = HOST.xp
+_new: Any = object.__new__
 
 
 class Op:
@@ -42,6 +46,18 @@ class Op:
         differentiable: False for functions whose output carries no gradient (comparisons, argmax).
         doc: docstring.
     """
+
+    arity = 0
+    """1 or 2 where the engine may call the rules without looking further; set in ops/short_calls.py."""
+    by_arity: ClassVar[dict[int, type[Op]]] = {}
+    """Subclasses with a short way for calls of one and two arrays without parameters (ops/short_calls.py)."""
+
+    def __new__(cls, name: str, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Op:
+        plain = cls is Op and not kwargs.get("residual") and not kwargs.get("view")
+        kinds = [p.kind for p in inspect.signature(forward).parameters.values()][1:]
+        if plain and all(kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds):
+            cls = cls.by_arity.get(len(kinds), cls)
+        return super().__new__(cls)
 
     def __init__(
         self,
@@ -70,16 +86,17 @@ class Op:
         self.arg_names = tuple(p.name for p in positional)
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.saves_out = saves is None or "out" in saves
-        self.saves_all = saves is None
-        self._keep = tuple(saves is None or i in saves for i in range(len(positional)))
         unknown = [s for s in saves or () if s != "out" and s not in range(len(positional)) and not self.variadic]
         if unknown:
             raise ValueError(
                 f"{name}: saves={saves!r} names {unknown[0]!r}, which is no argument position and not 'out'"
             )
-        if self.variadic and not self.saves_all:
-            self._keep = ()
-        self._has_rules = False
+        # Positions not saved. A variadic op saves all or none: any entry here drops all.
+        self.drops = () if saves is None else (0,) if self.variadic else self._others(saves)
+        self.rules_complete = False
+
+    def _others(self, saves: Sequence[int | str]) -> tuple[int, ...]:
+        return tuple(i for i in range(len(self.arg_names)) if i not in saves)
 
     def __repr__(self) -> str:
         return f"<Op {self.name}>"
@@ -101,7 +118,7 @@ class Op:
                 "use defvjp_all for a variable number"
             )
         self.vjps = rules
-        self._has_rules = True
+        self.rules_complete = self.differentiable and None not in rules
         return self
 
     def defvjp_all(self, rule: Rule) -> Op:
@@ -115,7 +132,8 @@ class Op:
             This op.
         """
         self.vjp_all = rule
-        self._has_rules = True
+        self.arity = 0
+        self.rules_complete = self.differentiable
         return self
 
     def def_raw_vjp(self, rule: Rule) -> Op:
@@ -129,108 +147,93 @@ class Op:
             This op.
         """
         self.vjp_raw = rule
+        self.arity = 0
         return self
 
     def __call__(self, *args: Any, **params: Any) -> Any:
         arrays: list[Any] = []
         parents: list[Any] = []
-        wrapped = tracked = odd = False
+        cells: list[Any] = []
+        wrapped = odd = False
         for a in args:
             if isinstance(a, Variable):
                 wrapped = True
-                a, node = a._data, a._node
-                if node is not None:
-                    tracked = True
-                parents.append(node)
+                parents.append(a._node)
+                cells.append(a._cell)
+                a = a._data
             else:
                 parents.append(None)
-            if a.__class__ not in _PLAIN:
+                cells.append(None)
+            if a.__class__ not in PLAIN:
                 odd = True
             arrays.append(a)
         if odd:
             if wrapped:
                 arrays = self._operands(arrays)
-            provider, device = common_provider(self.name, arrays)
-            xp = provider.xp
+            xp = common_provider(self.name, arrays)[0].xp
         else:
-            provider, device, xp = HOST, "cpu", HOST.xp
-
+            xp = HOST_MODULE
         out = self.forward(xp, *arrays, **params)
+        if not wrapped:
+            return out[0] if self.residual else out
+        return self.record(out, arrays, parents, cells, params, xp)
+
+    def record(
+        self, out: Any, arrays: list[Any], parents: list[Any], cells: list[Any], params: dict[str, Any], xp: Any
+    ) -> Any:
+        """Wrap what the forward returned, and tie it to a new node where a gradient may be asked for."""
         residual = None
         if self.residual:
             out, residual = out
-        if not wrapped:
-            return out
         if out.__class__ is tuple:
-            return self._wrap_many(out, args, arrays, parents, params, provider, device)
-        if out.__class__ is not _HostArray:
-            if provider_of(out) is None:
-                out = xp.asarray(out)  # NumPy hands out scalars for 0-d results
-            device = device_of(out)
-        elif odd:
-            device = "cpu"  # a copy from another device
-
-        cell = args[0]._cell if self.view and isinstance(args[0], Variable) else None
-        if not tracked or not mode.recording or not self.differentiable or out.dtype.kind != "f":
-            return wrap(out, None, cell)
-        node = Node.__new__(Node)
-        node.shape = out.shape
-        node.dtype = out.dtype
-        node.device = device
-        result = wrap(out, node, cell)
-        self._fill(node, args, arrays, parents, params)
-        if self.saves_out:
-            node.out = out
-            node.versions.append((-1, result._cell, result._cell[0]))
-        else:
-            node.out = None
-        node.residual = residual
+            return self._record_many(out, arrays, parents, cells, params, xp)
+        if out.__class__ is not HostArray and provider_of(out) is None:
+            out = xp.asarray(out)  # NumPy hands out scalars for 0-d results
+        result = wrap(out, None, cells[0] if self.view else None)
+        if mode.recording and self.traces(parents) and out.dtype.kind == "f":
+            result._node = node = self._node(Node, out, arrays, parents, cells, params)
+            node.residual = residual
+            if self.saves_out:
+                node.out = out
+                cells.append(result._cell)
         return result
 
-    def _fill(self, node: Node, args: Any, arrays: list[Any], parents: list[Any], params: dict[str, Any]) -> None:
-        """Everything of a node but its output."""
-        if not self._has_rules or None in self.vjps:
-            self._check_rules(parents)
-        versions = []
-        if self.saves_all:
-            for i, a in enumerate(args):
-                if isinstance(a, Variable):
-                    versions.append((i, a._cell, a._cell[0]))
-        else:
-            for i, keep in enumerate(self._keep or (False,) * len(arrays)):
-                if keep:
-                    a = args[i]
-                    if isinstance(a, Variable):
-                        versions.append((i, a._cell, a._cell[0]))
-                elif parents[i] is not None:
-                    arrays[i] = parents[i]  # a node is the spec of its output
-                elif hasattr(arrays[i], "dtype"):
-                    arrays[i] = Spec(arrays[i].shape, arrays[i].dtype, node.device)
-        node.op = self
-        node.saved = arrays
-        node.versions = versions
-        node.params = params
-        node.parents = parents
-        node.index = next_index()
-
-    def _wrap_many(
-        self, outs: Any, args: Any, arrays: Any, parents: Any, params: Any, provider: Any, device: str
-    ) -> Any:
-        """Wrap the outputs of a multi-output op, each tied to the node by an Output of its own."""
-        outs = tuple(provider.xp.asarray(o) if provider_of(o) is None else o for o in outs)
-        tracked = any(p is not None for p in parents) and mode.recording and self.differentiable
-        if not tracked:
-            return tuple(wrap(o) for o in outs)
-        node = MultiNode.__new__(MultiNode)
-        node.shape, node.dtype, node.device = (), None, device
-        node.specs = [Spec(o.shape, o.dtype, device) for o in outs]
-        self._fill(node, args, arrays, parents, params)
-        node.residual = None
-        results = tuple(wrap(o, Output(node, i) if is_floating(o.dtype) else None) for i, o in enumerate(outs))
-        node.out = outs if self.saves_out else None
-        if self.saves_out:
-            node.versions += [(-1 - i, r._cell, 0) for i, r in enumerate(results)]
+    def _record_many(
+        self, outs: Any, arrays: list[Any], parents: list[Any], cells: list[Any], params: dict[str, Any], xp: Any
+    ) -> tuple[Any, ...]:
+        """The same for a tuple of outputs, each tied to the node by an Output of its own."""
+        outs = tuple(xp.asarray(o) if provider_of(o) is None else o for o in outs)
+        self.arity = 0
+        results = tuple(wrap(o) for o in outs)
+        if mode.recording and self.traces(parents):
+            node = self._node(MultiNode, outs[0], arrays, parents, cells, params)
+            node.specs = [Spec(o.shape, o.dtype, node.device) for o in outs]
+            if self.saves_out:
+                node.out = outs
+                cells += [r._cell for r in results]
+            for i, result in enumerate(results):
+                if is_floating(result._data.dtype):
+                    result._node = Output(node, i)
         return results
+
+    def _node(
+        self, cls: Any, out: Any, arrays: list[Any], parents: list[Any], cells: list[Any], params: dict[str, Any]
+    ) -> Any:
+        """A node whose output is shaped like `out`, with specs in the place of what the rules do not read."""
+        for i in range(len(parents)) if self.variadic and self.drops else self.drops:
+            arrays[i], cells[i] = unsaved(arrays[i], parents[i]), None
+        node = _new(cls)
+        node.op = self
+        node.shape = out.shape
+        node.dtype = out.dtype
+        node.device = "cpu" if out.__class__ is HostArray else device_of(out)
+        node.parents = parents
+        node.saved = arrays
+        node.cells = cells
+        node.params = params
+        node.out = node.residual = None
+        node.index = next_index()
+        return node
 
     def _operands(self, arrays: list[Any]) -> list[Any]:
         """Lists and tuples among the operands of a Tensor become arrays, as NumPy's operators do."""
@@ -239,23 +242,40 @@ class Op:
             if isinstance(a, (list, tuple)):
                 if any(isinstance(item, Variable) for item in a):
                     raise TypeError(
-                        f"{self.name}: a {type(a).__name__} that holds Tensors is not an array; join them with mg.stack first"
+                        f"{self.name}: a {type(a).__name__} of Tensors is not an array; join them with mg.stack first"
                     )
                 provider, _ = common_provider(self.name, [x for x in arrays if x is not a])
                 a = provider.xp.asarray(a)
             result.append(a)
         return result
 
-    def _check_rules(self, parents: list[Any]) -> None:
-        """Report a missing rule at the call, where the traceback still points at the user's line."""
-        if not self._has_rules:
+    def traces(self, parents: list[Any]) -> bool:
+        """Whether a call with these parents is recorded.
+
+        Raises:
+            GraphError: a rule is missing, said at the call, where the traceback still points at the user's line.
+        """
+        tracked = [i for i, parent in enumerate(parents) if parent is not None]
+        if not tracked or not self.differentiable:
+            return False
+        if self.rules_complete:
+            return True
+        if not self.vjps:
             raise GraphError(
                 f"{self.name} has no gradient rule, but is called with a tracked Tensor: add one with "
                 f"{self.name}.defvjp(...), or pass .detach()"
             )
-        for i, (rule, parent) in enumerate(zip(self.vjps, parents, strict=False)):
-            if rule is None and parent is not None:
+        for i in tracked:
+            if self.vjps[i] is None:
                 raise GraphError(
                     f"{self.name} is not differentiable in argument {i} ({self.arg_names[i]!r}), which is a tracked "
                     "Tensor; pass .detach() to treat it as a constant"
                 )
+        return True
+
+
+def unsaved(array: Any, parent: Any) -> Any:
+    """What stands for an argument that no rule reads: its node, which is its spec; a scalar as it is."""
+    if parent is not None:
+        return parent
+    return Spec(array.shape, array.dtype, device_of(array)) if hasattr(array, "dtype") else array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .node import VersionCell
+from ..backend.versions import VersionCell
 
 
 class Variable:

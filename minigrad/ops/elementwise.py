@@ -26,9 +26,9 @@ multiply = Op(
 multiply.defvjp(lambda g, out, x, y: g * y, lambda g, out, x, y: g * x)
 
 divide = Op(
-    "divide", lambda xp, x, y: x / y, saves=(0, 1), broadcasts=True, doc="x / y, elementwise with broadcasting."
+    "divide", lambda xp, x, y: x / y, saves=(1, "out"), broadcasts=True, doc="x / y, elementwise with broadcasting."
 )
-divide.defvjp(lambda g, out, x, y: g / y, lambda g, out, x, y: -g * x / (y * y))
+divide.defvjp(lambda g, out, x, y: g / y, lambda g, out, x, y: g * out / -y)
 
 negative = Op("negative", lambda xp, x: -x, saves=(), doc="-x, elementwise.")
 negative.defvjp(lambda g, out, x: -g)
@@ -164,7 +164,7 @@ cosh: Op = Op("cosh", lambda xp, x: xp.cosh(x), saves=(0,), doc="The hyperbolic 
 cosh.defvjp(lambda g, out, x: g * sinh(x))
 
 tanh = Op("tanh", lambda xp, x: xp.tanh(x), saves=("out",), doc="The hyperbolic tangent, elementwise.")
-tanh.defvjp(lambda g, out, x: g * (1 - out * out))
+tanh.defvjp(lambda g, out, x: g - g * (out * out))
 
 arctan = Op("arctan", lambda xp, x: xp.arctan(x), saves=(0,), doc="The inverse tangent, elementwise, in radians.")
 arctan.defvjp(lambda g, out, x: g / (1 + x * x))

@@ -10,15 +10,18 @@ import math
 from typing import Any
 
 from ..backend import gemm
+from ..backend.array import zero
 from ..core.op import Op
 from ..errors import ShapeError
+from .elementwise import sign
 from .linalg import column_sum_into, product_into
 from .softmax import softmax_
 
 # activation -> (forward in place on the raw pre-activation, slope from the output)
 _ACTIVATIONS: dict[str | None, tuple[Any, Any]] = {
     None: (None, None),
-    "relu": (lambda xp, z: xp.maximum(z, 0, out=z), lambda out: out > 0),
+    # the output of a relu is >= 0, so its sign is the mask, without a cast from bool
+    "relu": (lambda xp, z: xp.maximum(z, zero(z), out=z), sign),
     "tanh": (lambda xp, z: xp.tanh(z, out=z), lambda out: 1 - out * out),
 }
 FUSED_ACTIVATIONS = tuple(_ACTIVATIONS)
@@ -99,39 +102,62 @@ one_hot_ = Op(
 )
 
 
-def _cross_entropy(xp: Any, logits: Any, labels: Any, scale: Any) -> tuple[Any, Any]:
-    """Per row scale * (logsumexp(z) - z[label]); the residual is (exp(z - max), its row sums)."""
-    rows = xp.arange(logits.shape[0])
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    picked = shifted[rows, labels]
-    xp.exp(shifted, out=shifted)
-    total = shifted.sum(axis=1)
-    return (xp.log(total) - picked) * scale, (shifted, total, rows)
+def _cross_entropy(xp: Any, logits: Any, labels: Any, scale: Any, *, reduce: bool) -> tuple[Any, Any]:
+    """The residual is (exp(z - max), its sums, flat positions of the labels), class-major: (classes, n).
+
+    Class-major, because a reduction over a short last axis costs NumPy and CuPy several times one over the first.
+    """
+    e = logits.T.copy()
+    n = e.shape[1]
+    e -= e.max(axis=0)
+    at = xp.multiply(labels, n, dtype="int64")  # not in the labels' dtype: uint8 would wrap
+    at += xp.arange(n)
+    picked = e.reshape(-1)[at]
+    xp.exp(e, out=e)
+    total = e.sum(axis=0)
+    losses = xp.log(total)
+    losses -= picked
+    losses *= scale
+    return losses.sum() if reduce else losses, (e, total, at)
 
 
-def _cross_entropy_vjp(needs: Any, g: Any, out: Any, logits: Any, labels: Any, scale: Any) -> tuple[Any, ...]:
+def _cross_entropy_vjp(
+    needs: Any, g: Any, out: Any, logits: Any, labels: Any, scale: Any, *, reduce: bool
+) -> tuple[Any, ...]:
     """g_i scale_i (softmax(z_i) - onehot(label_i))."""
     onehot = one_hot_(labels, classes=logits.shape[1], dtype=logits.dtype)
-    return ((softmax_(logits, axis=(1,)) - onehot) * (g * scale).reshape((-1, 1)), None, None)
+    difference = softmax_(logits, axis=(1,)) - onehot
+    weights = g * scale
+    return (difference * (weights.reshape((-1, 1)) if weights.ndim else weights), None, None)
 
 
 def _cross_entropy_raw_vjp(
-    dest: Any, needs: Any, g: Any, out: Any, residual: Any, logits: Any, labels: Any, scale: Any
+    dest: Any, needs: Any, g: Any, out: Any, residual: Any, logits: Any, labels: Any, scale: Any, *, reduce: bool
 ) -> tuple[Any, ...]:
-    e, total, rows = residual
-    g = g * scale
-    gradient = e * (g / total)[:, None]
-    gradient[rows, labels] -= g
-    return gradient, None, None
+    e, total, at = residual
+    weights = g * scale
+    gradient = e * (weights / total)
+    flat = gradient.reshape(-1)
+    flat[at] -= weights
+    return gradient.T, None, None
 
 
 # labels and scale are constants of the loss
-softmax_cross_entropy = Op(
-    "softmax_cross_entropy",
-    _cross_entropy,
-    saves=(0, 1, 2),
-    residual=True,
-    doc="Per row of logits (n, classes): scale * (logsumexp(row) - row[label]), scale a number or (n,).",
-)
-softmax_cross_entropy.defvjp_all(_cross_entropy_vjp)
-softmax_cross_entropy.def_raw_vjp(_cross_entropy_raw_vjp)
+softmax_cross_entropy_ = Op("softmax_cross_entropy", _cross_entropy, saves=(0, 1, 2), residual=True)
+softmax_cross_entropy_.defvjp_all(_cross_entropy_vjp)
+softmax_cross_entropy_.def_raw_vjp(_cross_entropy_raw_vjp)
+
+
+def softmax_cross_entropy(logits: Any, labels: Any, scale: Any = 1.0, reduce: bool = False) -> Any:
+    """scale * (logsumexp(row) - row[label]) per row of logits, or its sum over the rows.
+
+    Args:
+        logits: (n, classes), array or Tensor.
+        labels: (n,) integers in [0, classes); not checked.
+        scale: a Python number, or (n,) in the dtype of logits; a constant.
+        reduce: add the rows up.
+
+    Returns:
+        (n,), or 0-d where `reduce`: an array, or a Tensor where logits is one.
+    """
+    return softmax_cross_entropy_(logits, labels, scale, reduce=reduce)

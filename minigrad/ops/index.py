@@ -10,7 +10,8 @@ from typing import Any
 
 from ..backend.array import zeros
 from ..backend.device import device_of
-from ..core.node import Indexed, Spec
+from ..backend.spec import Spec
+from ..core.node import Indexed
 from ..core.op import Op
 from ..core.variable import Variable
 from .shape import reshape
@@ -50,6 +51,10 @@ scatter.defvjp_all(
 getitem_: Op = Op("getitem", lambda xp, x, *, index: x[index], saves=(), view=True)
 getitem_.defvjp(lambda g, out, x, *, index: Indexed(scatter, g, index))
 
+# The same for indices that make a copy: its writes are no writes to x.
+gather_ = Op("gather", lambda xp, x, *, index: x[index], saves=())
+gather_.defvjp(lambda g, out, x, *, index: Indexed(scatter, g, index))
+
 take_ = Op("take", lambda xp, x, indices, *, axis: xp.take(x, indices, axis=axis), saves=(1,))
 take_.defvjp(
     lambda g, out, x, indices, *, axis: Indexed(scatter, g, (*(slice(None),) * (axis % x.ndim), indices)), None
@@ -76,7 +81,7 @@ def getitem(x: Any, index: Any) -> Any:
         An array, or a Tensor where x is one; a view for a basic index.
     """
     index = tuple(_plain(p) for p in index) if isinstance(index, tuple) else _plain(index)
-    return getitem_(x, index=index)
+    return (getitem_ if _is_basic(index) else gather_)(x, index=index)
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:

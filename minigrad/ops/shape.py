@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..backend.array import to_device
+from ..backend.device import device_of
 from ..core.op import Op
 from ..errors import ShapeError
 
@@ -237,5 +238,8 @@ def stack(xs: Sequence[Any], axis: int = 0) -> Any:
     return stack_(*xs, axis=axis)
 
 
-to_device_ = Op("to_device", lambda xp, x, *, device: to_device(x, device), saves=(), view=True)
+# Always a copy: one that shared its storage, or its version cell, would depend on where x happens to be.
+to_device_ = Op(
+    "to_device", lambda xp, x, *, device: x.copy() if device_of(x) == device else to_device(x, device), saves=()
+)
 to_device_.defvjp(lambda g, out, x, *, device: to_device_(g, device=x.device))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend.versions import mark_written
 from ..core.variable import Variable
 from ..ops import elementwise, index, linalg, reduce, shape
 
@@ -89,7 +90,7 @@ def _store(name: str, result: Any, out: Any) -> Any:
     target = out._data if isinstance(out, Variable) else out
     np.copyto(target, result._data if isinstance(result, Variable) else result, casting="same_kind")
     if isinstance(out, Variable):
-        out._cell[0] += 1
+        mark_written(out._cell)
     return out
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backend import array as arrays
 from ..backend.device import Array, device_of, provider_of, resolve_device
+from ..backend.versions import mark_written
 from ..core import engine
 from ..core.modes import mode
 from ..core.node import Leaf
@@ -139,7 +140,7 @@ class Tensor(ArrayMethods):
             leaf.array, leaf.grad_cell = raw, getattr(value, "_cell", [0])
         elif raw is not leaf.array:
             leaf.array[...] = raw
-            leaf.grad_cell[0] += 1
+            mark_written(leaf.grad_cell)
         leaf.live = True
         leaf.grad_node = getattr(value, "_node", None)
 
@@ -172,7 +173,8 @@ class Tensor(ArrayMethods):
         else:
             seed = gradient if isinstance(gradient, Variable) and create_graph else as_raw(gradient)
             if isinstance(seed, (int, float)) and self.size == 1:
-                seed = arrays.ones_like(self._data) * seed
+                value, seed = seed, arrays.ones_like(self._data)
+                seed *= value
             self._check_like("gradient passed to backward", as_raw(seed))
         engine.backward([self._node], [seed], None, retain_graph, create_graph)
 
@@ -253,7 +255,7 @@ class Tensor(ArrayMethods):
         return f"tensor({text}, dtype={self.dtype}{device}{graph})"
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.size == 1 else repr(self) if not spec else format(self, "")
+        return format(self.item(), spec) if spec and self.size == 1 else super().__format__(spec)
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -326,7 +328,7 @@ class Tensor(ArrayMethods):
         self._check_like(what, raw)
         if raw is not self._data:
             self._data[...] = raw
-        self._cell[0] += 1
+        mark_written(self._cell)
 
     def _rebind(self, array: Array) -> None:
         """Take other storage, of another dtype or device perhaps (Module.to). The gradient is moved along.
@@ -335,7 +337,7 @@ class Tensor(ArrayMethods):
         """
         gradient = self.grad
         self._data = array
-        self._cell[0] += 1
+        mark_written(self._cell)
         leaf: Leaf | None = getattr(self, "_leaf", None)
         if leaf is None:
             return
@@ -364,7 +366,7 @@ class Tensor(ArrayMethods):
                 f"in-place {symbol}: a result of dtype {result.dtype} does not fit a tensor of {self.dtype}"
             )
         self._data[...] = result
-        self._cell[0] += 1
+        mark_written(self._cell)
         return self
 
     def __iadd__(self, other: Any) -> Tensor:
@@ -391,7 +393,7 @@ class Tensor(ArrayMethods):
         parts = index if isinstance(index, tuple) else (index,)
         parts = tuple(as_raw(p) for p in parts)
         self._data[parts if isinstance(index, tuple) else parts[0]] = as_raw(value)
-        self._cell[0] += 1
+        mark_written(self._cell)
 
 
 registry.tensor = Tensor

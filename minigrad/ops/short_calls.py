@@ -1,0 +1,130 @@
+"""The hot path: ops of one and two arrays without parameters, called on host tensors.
+
+Same semantics as Op.__call__, spelled out per arity: on one-element arrays the loop over the arguments there costs
+as much as the arithmetic. Whatever is not an everyday call goes to Op.__call__ before anything has happened.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..backend.versions import next_index
+from ..core.modes import mode
+from ..core.node import Node
+from ..core.op import HOST_MODULE, PLAIN, HostArray, Op, unsaved
+from ..core.variable import Variable, registry
+
+_new: Any = object.__new__
+_FLOAT32 = HOST_MODULE.dtype("float32")  # NumPy has one object for it; comparing that is quicker than asking its kind
+
+
+class HostNode(Node):
+    """A node for a call on the CPU without parameters: constants of the class instead of three stores a call."""
+
+    __slots__ = ()
+    device = "cpu"
+    params: dict[str, Any] = {}  # noqa: RUF012  shared and never written
+    residual = None
+
+
+class UnaryOp(Op):
+    """An op of one array."""
+
+    arity = 1
+
+    def __call__(self, x: Any) -> Any:
+        if not isinstance(x, Variable):
+            return self.forward(HOST_MODULE, x) if x.__class__ is HostArray else Op.__call__(self, x)
+        a = x._data
+        if a.__class__ is not HostArray:
+            return Op.__call__(self, x)
+        parent = x._node
+        out = self.forward(HOST_MODULE, a)
+        if out.__class__ is not HostArray:
+            return self.record(out, [a], [parent], [x._cell], {}, HOST_MODULE)
+        result: Any = _new(registry.tensor)
+        result._data = out
+        result._cell = cell = [0]
+        result._node = None
+        dtype = out.dtype
+        if (
+            parent is not None
+            and mode.recording
+            and (dtype is _FLOAT32 or dtype.kind == "f")
+            and (self.rules_complete or self.traces([parent]))
+        ):
+            result._node = node = _new(HostNode)
+            node.op = self
+            node.shape = out.shape
+            node.dtype = dtype
+            node.parents = parents = (parent,)
+            # a parent is the spec of what is not saved
+            node.saved = parents if self.drops else (a,)
+            if self.saves_out:
+                node.out = out
+                node.cells = (None if self.drops else x._cell, cell)
+            else:
+                node.out = None
+                node.cells = (None,) if self.drops else (x._cell,)
+            node.index = next_index()
+        return result
+
+
+class BinaryOp(Op):
+    """An op of two arrays."""
+
+    arity = 2
+
+    def __call__(self, x: Any, y: Any) -> Any:
+        if isinstance(x, Variable):
+            a, x_parent, x_cell = x._data, x._node, x._cell
+        else:
+            a, x_parent, x_cell = x, None, None
+        if isinstance(y, Variable):
+            b, y_parent, y_cell = y._data, y._node, y._cell
+        elif x_cell is None:
+            plain = x.__class__ in PLAIN and y.__class__ in PLAIN
+            return self.forward(HOST_MODULE, x, y) if plain else Op.__call__(self, x, y)
+        else:
+            b, y_parent, y_cell = y, None, None
+        if (a.__class__ is not HostArray and a.__class__ not in PLAIN) or (
+            b.__class__ is not HostArray and b.__class__ not in PLAIN
+        ):
+            return Op.__call__(self, x, y)
+        out = self.forward(HOST_MODULE, a, b)
+        if out.__class__ is not HostArray:
+            return self.record(out, [a, b], [x_parent, y_parent], [x_cell, y_cell], {}, HOST_MODULE)
+        result: Any = _new(registry.tensor)
+        result._data = out
+        result._cell = cell = [0]
+        result._node = None
+        dtype = out.dtype
+        tracked = x_parent is not None or y_parent is not None
+        if (
+            tracked
+            and mode.recording
+            and (dtype is _FLOAT32 or dtype.kind == "f")
+            and (self.rules_complete or self.traces([x_parent, y_parent]))
+        ):
+            if self.drops:
+                if 0 in self.drops:
+                    a, x_cell = unsaved(a, x_parent), None
+                if 1 in self.drops:
+                    b, y_cell = unsaved(b, y_parent), None
+            result._node = node = _new(HostNode)
+            node.op = self
+            node.shape = out.shape
+            node.dtype = dtype
+            node.parents = (x_parent, y_parent)
+            node.saved = (a, b)
+            if self.saves_out:
+                node.out = out
+                node.cells = (x_cell, y_cell, cell)
+            else:
+                node.out = None
+                node.cells = (x_cell, y_cell)
+            node.index = next_index()
+        return result
+
+
+Op.by_arity.update({1: UnaryOp, 2: BinaryOp})

@@ -1,0 +1,139 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from . import checks
+from .optimizer import Optimizer
+
+
+class Adam(Optimizer):
+    """Adaptive moments with bias correction.
+
+        d = g + weight_decay p                     (-g where maximize)
+        m = beta1 m + (1 - beta1) d
+        v = beta2 v + (1 - beta2) d^2
+        p = p - lr / (1 - beta1^t) * m / (sqrt(v / (1 - beta2^t)) + eps)
+
+    eps is added to the bias-corrected root, as in the paper's Algorithm 1 and in PyTorch. The update multiplies
+    numerator and denominator by sqrt(1 - beta2^t), which saves a pass over memory.
+
+    Kingma and Ba 2015, "Adam: a method for stochastic optimization".
+
+    Args:
+        params: leaf tensors, or dicts of parameter groups.
+        lr: learning rate, >= 0.
+        betas: decay rates of the moments, each in [0, 1).
+        eps: added to the denominator, >= 0.
+        weight_decay: L2 penalty added to the gradient, >= 0.
+        amsgrad: divide by the largest second moment so far (Reddi et al. 2018).
+        maximize: ascend.
+    """
+
+    columns = ("beta1", "keep1", "beta2", "keep2", "eps", "step_size", "weight_decay", "shrink")
+    decoupled = False
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+                "maximize": maximize,
+            },
+        )
+
+    def validate(self, group: Mapping[str, Any]) -> None:
+        checks.number("lr", group["lr"])
+        checks.betas(group["betas"])
+        checks.number("eps", group["eps"])
+        checks.number("weight_decay", group["weight_decay"])
+
+    def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
+        return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
+
+    def coefficients(self, group: Mapping[str, Any], step: int) -> tuple[float, ...]:
+        beta1, beta2 = group["betas"]
+        root = math.sqrt(1.0 - beta2**step)
+        return (
+            beta1,
+            1.0 - beta1,
+            beta2,
+            1.0 - beta2,
+            group["eps"] * root,
+            group["lr"] * root / (1.0 - beta1**step),
+            group["weight_decay"],
+            1.0 - group["lr"] * group["weight_decay"],
+        )
+
+    def update(self, xp: Any, group: Mapping[str, Any], c: Any, p: Any, g: Any, *buffers: Any) -> None:
+        m, v, *largest, t, d = buffers
+        if group["maximize"]:
+            g = xp.negative(g, out=d)
+        if group["weight_decay"]:
+            if self.decoupled:
+                p *= c.shrink
+            else:
+                xp.multiply(p, c.weight_decay, out=t)
+                g = xp.add(g, t, out=d)
+        m *= c.beta1
+        xp.multiply(g, c.keep1, out=t)
+        m += t
+        v *= c.beta2
+        xp.multiply(g, g, out=t)
+        t *= c.keep2
+        v += t
+        if largest:
+            v = xp.maximum(largest[0], v, out=largest[0])
+        xp.sqrt(v, out=t)
+        t += c.eps
+        xp.divide(m, t, out=t)
+        t *= c.step_size
+        p -= t
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: p = p (1 - lr weight_decay) before the Adam step.
+
+    Loshchilov and Hutter 2019, "Decoupled weight decay regularization".
+
+    Args:
+        params: leaf tensors, or dicts of parameter groups.
+        lr: learning rate, >= 0.
+        betas: decay rates of the moments, each in [0, 1).
+        eps: added to the denominator, >= 0.
+        weight_decay: share of each parameter removed per step and unit of lr, >= 0.
+        amsgrad: divide by the largest second moment so far (Reddi et al. 2018).
+        maximize: ascend.
+    """
+
+    decoupled = True
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)

@@ -1,0 +1,86 @@
+"""Gradient clipping over the flat gradient buffers. Nothing is read back to the host."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from ..backend.device import HOST, provider_of
+from ..backend.versions import mark_written
+from ..core.variable import wrap
+from ..tensor import Tensor
+from . import checks
+from .parameters import clear_padding, gradient_runs
+
+
+def _parameters(params: Any) -> list[Tensor]:
+    return [params] if isinstance(params, Tensor) else list(params)
+
+
+def clip_grad_norm(params: Iterable[Tensor] | Tensor, max_norm: float, norm_type: float = 2.0) -> Tensor:
+    """Scale all gradients together so that their norm is at most `max_norm`.
+
+        scale = min(1, max_norm / (norm + 1e-6))
+
+    Pascanu et al. 2013, "On the difficulty of training recurrent neural networks"; PyTorch's formula.
+
+    Args:
+        params: leaf tensors; those without a gradient are passed over.
+        max_norm: >= 0.
+        norm_type: 2 for the Euclidean norm, math.inf for the largest magnitude.
+
+    Returns:
+        The norm before clipping: a 0-d Tensor on the gradients' device (0 without gradients).
+
+    Raises:
+        ValueError: max_norm is negative or not finite, or another norm_type.
+    """
+    checks.number("max_norm", max_norm)
+    if norm_type not in (2, math.inf):
+        raise ValueError(f"norm_type must be 2 or math.inf, got {norm_type!r}")
+    given = _parameters(params)
+    runs = gradient_runs(given)
+    if not runs:
+        return Tensor(0.0)
+    provider = provider_of(runs[0]) or HOST
+    xp = provider.xp
+    if norm_type == 2:
+        total = xp.sqrt(sum(xp.vdot(r, r) for r in runs))
+    else:
+        total = xp.max(xp.stack([xp.max(xp.abs(r)) if r.size else xp.zeros((), r.dtype) for r in runs]))
+    scale = xp.minimum(max_norm / (total + 1e-6), 1.0)
+    for r in runs:
+        r *= scale
+    if provider is not HOST or not math.isfinite(total):
+        clear_padding(given)  # nan times the zeros between parameters would stay there for good
+    _mark(given)
+    return wrap(xp.asarray(total))
+
+
+def _mark(params: list[Tensor]) -> None:
+    """The gradients were written to: they are values now, and no graph leads to them."""
+    for p in params:
+        leaf = getattr(p, "_leaf", None)
+        if leaf is not None and leaf.live:
+            leaf.grad_node = None
+            mark_written(leaf.grad_cell)
+
+
+def clip_grad_value(params: Iterable[Tensor] | Tensor, clip_value: float) -> None:
+    """Limit every entry of the gradients to [-clip_value, clip_value].
+
+    Args:
+        params: leaf tensors; those without a gradient are passed over.
+        clip_value: >= 0.
+
+    Raises:
+        ValueError: clip_value is negative or not finite.
+    """
+    checks.number("clip_value", clip_value)
+    given = _parameters(params)
+    for r in gradient_runs(given):
+        xp = (provider_of(r) or HOST).xp
+        xp.minimum(r, clip_value, out=r)
+        xp.maximum(r, -clip_value, out=r)
+    _mark(given)

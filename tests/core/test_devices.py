@@ -1,0 +1,215 @@
+"""Two devices, one of them a stand-in: an array class of its own behind the provider interface."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.backend import device as devices
+from minigrad.ops import elementwise as ew
+from minigrad.ops import fused, reduce, shape, softmax
+from minigrad.testing import gradcheck
+
+
+class FakeArray(np.ndarray):
+    """An array on the stand-in device. Which of its devices is an attribute."""
+
+    label = "cuda:0"
+
+    def __array_finalize__(self, obj: Any) -> None:
+        self.label = getattr(obj, "label", "cuda:0")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Refuses host arrays, as CuPy does; results stay on the device."""
+        out = kwargs.get("out", ())
+        if any(type(x) is np.ndarray and x.ndim for x in (*inputs, *out)):
+            raise TypeError(f"Unsupported type {np.ndarray}")
+        plain = [x.view(np.ndarray) if isinstance(x, FakeArray) else x for x in inputs]
+        if out:
+            kwargs["out"] = tuple(o.view(np.ndarray) for o in out)
+        result = getattr(ufunc, method)(*plain, **kwargs)
+        return out[0] if out else _on(result, self.label)
+
+
+def _on(array: Any, label: str) -> FakeArray:
+    result = np.asarray(array).view(FakeArray)
+    result.label = label
+    return result
+
+
+class FakeModule:
+    """The stand-in's array module: NumPy's functions, with arrays of its own."""
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(np, name)
+        if not callable(function) or isinstance(function, (type, np.ufunc)):
+            return function
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            result = function(*args, **kwargs)
+            return result if isinstance(result, FakeArray) or not hasattr(result, "dtype") else _on(result, "cuda:0")
+
+        return call
+
+
+class FakeProvider:
+    xp: Any = FakeModule()
+    array_type: Any = FakeArray
+
+    def labels(self) -> tuple[str, ...]:
+        return ("cuda:0", "cuda:1")
+
+    def device_of(self, array: Any) -> str:
+        return array.label
+
+    def from_host(self, array: np.ndarray, device: str) -> Any:
+        return _on(array.copy(), device)
+
+    def to_host(self, array: Any) -> np.ndarray:
+        return np.array(array.view(np.ndarray))
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any, device: str) -> Any:
+        return _on(np.zeros(shape, dtype), device)
+
+    def erf(self, x: Any) -> Any:
+        return _on(devices.HOST.erf(x.view(np.ndarray)), x.label)
+
+
+@pytest.fixture(autouse=True)
+def fake_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_accelerator", "_reason", "_probed"):
+        monkeypatch.setattr(devices, name, getattr(devices, name))  # restored afterwards
+    devices.install(FakeProvider())
+
+
+def leaf(values: Any, device: str = "cuda") -> Any:
+    return mg.tensor(np.asarray(values, np.float64), device=device, requires_grad=True)
+
+
+def test_labels() -> None:
+    assert mg.tensor([1.0]).device == "cpu"
+    assert mg.tensor([1.0], device="cuda").device == "cuda:0"
+    assert mg.tensor([1.0], device="cuda:1").device == "cuda:1"
+    assert mg.tensor([1.0], device="auto").device == "cuda:0"
+    assert mg.tensor(mg.tensor([1.0], device="cuda:1")).device == "cuda:1"
+    assert "device='cuda:1'" in repr(mg.tensor([1.0], device="cuda:1"))
+    for wrong in ("cuda:2", "cuda:99"):
+        with pytest.raises(mg.DeviceError, match=f"'{wrong}' is not there: this machine has cuda:0, cuda:1"):
+            mg.tensor([1.0], device=wrong)
+
+
+def test_work_and_gradients_stay_on_the_device() -> None:
+    x, w = leaf([[1.0, 2.0], [3.0, 4.0]]), leaf([[0.5, -0.5], [1.0, 0.25]])
+    loss = ew.tanh(x @ w.T + 1.0).sum() + softmax.logsumexp(x) + reduce.max(w) + x[0].sum() + x[[0, 0], [1, 1]].sum()
+    assert loss.device == "cuda:0"
+    loss.backward()
+    for t in (x, w):
+        assert isinstance(t.grad.data, FakeArray)
+        assert t.grad.device == "cuda:0"
+
+
+def test_gradients_are_those_of_the_cpu() -> None:
+    a, b = np.array([[1.0, -2.0], [3.0, 0.5]]), np.array([[0.5, -0.5], [1.0, 0.25]])
+
+    def f(x: Any, w: Any) -> Any:
+        out = fused.linear(x, w, None, "tanh")
+        return (out * ew.exp(-(x * x)) + out[:, ::-1]).sum() + shape.stack([x, w])[1, 0, 1] * w.mean()
+
+    found = []
+    for where in ("cpu", "cuda"):
+        leaves = [leaf(a, where), leaf(b, where)]
+        f(*leaves).backward()
+        found.append([t.grad.cpu().numpy() for t in leaves])
+    for host, device in zip(*found, strict=True):
+        assert np.allclose(host, device, rtol=1e-14)
+
+
+def test_gradcheck_on_the_device() -> None:
+    x = mg.tensor(np.array([0.5, -1.25]), device="cuda:1")
+    seen: list[str] = []
+
+    def f(t: Any) -> Any:
+        seen.append(t.device)
+        return ew.sin(t) * t
+
+    gradcheck(f, x)
+    assert set(seen) == {"cuda:1"}
+
+
+MIXED = {
+    "operator": (lambda a, b: a + b, "add: operands on different devices, cpu and cuda:0; move one with .to"),
+    "reversed": (lambda a, b: b * a, "multiply: operands on different devices, cuda:0 and cpu"),
+    "raw array": (lambda a, b: b + np.ones(2), "add: operands on different devices"),
+    "matmul": (lambda a, b: a @ b, "matmul: operands on different devices"),
+    "where": (lambda a, b: ew.where(np.array([True, False]), b, 0.0), "where: operands on different devices"),
+    "concatenate": (lambda a, b: shape.concatenate([a, b]), "concatenate: operands on different devices"),
+    "two accelerators": (lambda a, b: b + b.to("cuda:1"), "add: operands on different devices, cuda:0 and cuda:1"),
+    "gradient": (lambda a, b: (b * 1).backward(np.ones(2)), "device cuda:0 is due, got cpu; move one with .to"),
+    "assignment": (lambda a, b: setattr(b, "data", np.ones(2)), "assignment to .data: device cuda:0 is due, got cpu"),
+    "grad": (lambda a, b: setattr(b, "grad", np.ones(2)), "assignment to .grad: device cuda:0 is due, got cpu"),
+    "numpy": (lambda a, b: np.asarray(b.detach()), r"tensor on cuda:0: call .cpu\(\) first"),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), MIXED.values(), ids=MIXED.keys())
+def test_mixed_devices(call: Any, message: str) -> None:
+    with pytest.raises(mg.DeviceError, match=message):
+        call(leaf([1.0, 2.0], "cpu"), leaf([3.0, 4.0]))
+
+
+def test_numbers_belong_to_any_device() -> None:
+    x = leaf([1.0, 2.0])
+    y = (2 * x + 1) / 4.0 - True
+    y.backward(mg.tensor(np.ones(2), device="cuda"))
+    assert np.array_equal(x.grad.cpu().numpy(), [0.5, 0.5])
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_round_trip_brings_the_gradient_back(create_graph: bool) -> None:
+    x = leaf([1.0, 2.0], "cpu")
+    y = x.to("cuda:1")
+    assert y.device == "cuda:1"
+    assert y.requires_grad
+    z = (y * y * y).cpu()
+    assert z.device == "cpu"
+    z.backward(np.array([1.0, 10.0]), create_graph=create_graph)
+    assert x.grad.device == "cpu"
+    assert np.array_equal(x.grad.data, [3.0, 120.0])
+    if create_graph:
+        g, x.grad = x.grad, None
+        g.backward(np.ones(2))
+        assert np.array_equal(x.grad.data, [6.0, 120.0])
+
+
+def test_gradients_live_where_their_leaf_does() -> None:
+    w = leaf([1.0, 2.0])
+    (w.cpu() * np.array([3.0, 4.0])).sum().backward()
+    assert w.grad.device == "cuda:0"
+    assert np.array_equal(w.grad.cpu().numpy(), [3.0, 4.0])
+
+
+def test_moving_copies_and_staying_does_not() -> None:
+    x = mg.tensor([1.0, 2.0])
+    y = x.cuda()
+    assert y.cuda() is y
+    with mg.no_grad():
+        y += 1.0
+    assert np.array_equal(x.numpy(), [1.0, 2.0])
+    assert np.array_equal(y.cpu().numpy(), [2.0, 3.0])
+    assert y.item is not None
+    assert y[0].item() == 2.0
+    assert y.tolist() == [2.0, 3.0]
+
+
+def test_a_copy_on_another_device_is_storage_of_its_own() -> None:
+    """A write to the copy must not make the original stale, nor the other way round."""
+    x, w = mg.tensor(np.array([1.0, 2.0])), leaf([3.0, 4.0], "cpu")
+    moved = x.cuda()
+    loss = (x * w).sum()
+    with mg.no_grad():
+        moved += 1.0
+    loss.backward()
+    assert np.array_equal(w.grad.data, [1.0, 2.0])
