@@ -25,9 +25,8 @@ def matmul(a: Array, b: Array, out: Array | None = None, accumulate: bool = Fals
     Returns:
         `out`, or a new array.
     """
-    provider = provider_of(a)
-    if provider is not HOST:
-        xp = provider.xp  # type: ignore[union-attr]
+    if type(a) is not np.ndarray:
+        xp = (provider_of(a) or HOST).xp
         if out is None or accumulate:
             product = xp.matmul(a, b)
             if out is None:
@@ -63,7 +62,7 @@ def column_sum(a: Array, out: Array | None = None, accumulate: bool = False) -> 
     Returns:
         `out`, or a new array.
     """
-    if provider_of(a) is not HOST:
+    if type(a) is not np.ndarray:
         total = a.sum(axis=0)
     else:
         ones = _host_ones(a.shape[0], a.dtype.char)

@@ -158,7 +158,8 @@ def _reachable(roots: list[Any]) -> list[Any]:
             if p is not None and p not in seen:
                 seen.add(p)
                 order.append(p)
-                stack.append(p)
+                if p.__class__ is not Leaf:
+                    stack.append(p)
     order.sort(key=_by_index, reverse=True)
     return order
 
@@ -204,48 +205,39 @@ def _with_zeros(cotangents: list[Any], node: MultiNode, create_graph: bool) -> t
 def _apply_rules(
     op: Any, node: Node, parents: Any, g: Any, out: Any, args: Any, create_graph: bool, into_leaves: bool
 ) -> Any:
-    """The gradients of all arguments, for ops of any kind."""
+    """The gradients of all arguments, for ops of any kind.
+
+    A raw rule is given the gradient storage of those leaves that it may write to directly.
+    """
     if node.__class__ is MultiNode:
         g = _with_zeros(g, node, create_graph)
+    raw = op.vjp_raw is not None and not create_graph
+    if op.vjp_all is None and not raw:
+        params = node.params
+        return [None if p is None else r(g, out, *args, **params) for p, r in zip(parents, op.vjps, strict=True)]
     needs = [p is not None for p in parents]
-    if op.vjp_raw is not None and not create_graph:
-        return _run_raw_rule(op, node, parents, needs, g, out, args, into_leaves)
-    if op.vjp_all is not None:
-        parts = op.vjp_all(needs, g, out, *args, **node.params)
-        _check_count(op, parts, parents)
-        return parts
-    return [r(g, out, *args, **node.params) if n else None for n, r in zip(needs, op.vjps, strict=True)]
-
-
-def _run_raw_rule(
-    op: Any, node: Node, parents: Any, needs: list[bool], g: Any, out: Any, args: Any, into_leaves: bool
-) -> Any:
-    """Run a raw rule, giving it the gradient storage of those leaves that it may write to directly."""
     dest: list[Any] = []
-    for p in parents:
-        if p.__class__ is Leaf and into_leaves and p.array is not None and p.grad_node is None:
-            # not twice for one leaf in one call: the rule's second write would not know of the first
-            again = p.dtype != node.dtype or p in parents[: len(dest)]
-            dest.append(None if again else (p.array, p.live))
-        else:
-            dest.append(None)
-    parts = op.vjp_raw(dest, needs, g, out, node.residual, *args, **node.params)
-    _check_count(op, parts, parents)
-    position = -1
-    for part in parts:
-        position += 1
-        if part is None and dest[position] is not None:
-            parents[position].live = True
-            mark_written(parents[position].grad_cell)
-    return parts
-
-
-def _check_count(op: Any, parts: Any, parents: list[Any]) -> None:
+    if not raw:
+        parts = op.vjp_all(needs, g, out, *args, **node.params)
+    else:
+        for p in parents:
+            if p.__class__ is Leaf and into_leaves and p.array is not None and p.grad_node is None:
+                # not twice for one leaf in one call: the rule's second write would not know of the first
+                again = p.dtype != node.dtype or p in parents[: len(dest)]
+                dest.append(None if again else (p.array, p.live))
+            else:
+                dest.append(None)
+        parts = op.vjp_raw(dest, needs, g, out, node.residual, *args, **node.params)
     if len(parts) != len(parents):
         raise GraphError(
             f"the gradient rule of {op.name} returned {len(parts)} gradient(s) for {len(parents)} arguments; "
             "return a tuple with None where `needs` is false"
         )
+    for position, given in enumerate(dest):
+        if given is not None and parts[position] is None:
+            parents[position].live = True
+            mark_written(parents[position].grad_cell)
+    return parts
 
 
 def _combine(pieces: list[Indexed], node: Any) -> Any:

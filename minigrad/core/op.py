@@ -21,7 +21,7 @@ from ..backend.versions import next_index
 from ..errors import GraphError
 from .modes import mode
 from .node import MultiNode, Node, Output
-from .variable import Variable, wrap
+from .variable import Variable, registry, wrap
 
 Rule = Callable[..., Any]
 
@@ -164,7 +164,7 @@ class Op:
             else:
                 parents.append(None)
                 cells.append(None)
-            if a.__class__ not in PLAIN:
+            if a.__class__ is not HostArray and a.__class__ not in PLAIN:
                 odd = True
             arrays.append(a)
         if odd:
@@ -174,9 +174,9 @@ class Op:
         else:
             xp = HOST_MODULE
         out = self.forward(xp, *arrays, **params)
-        if not wrapped:
-            return out[0] if self.residual else out
-        return self.record(out, arrays, parents, cells, params, xp)
+        if wrapped:
+            return self.record(out, arrays, parents, cells, params, xp)
+        return out[0] if self.residual else out
 
     def record(
         self, out: Any, arrays: list[Any], parents: list[Any], cells: list[Any], params: dict[str, Any], xp: Any
@@ -185,17 +185,21 @@ class Op:
         residual = None
         if self.residual:
             out, residual = out
-        if out.__class__ is tuple:
-            return self._record_many(out, arrays, parents, cells, params, xp)
-        if out.__class__ is not HostArray and provider_of(out) is None:
-            out = xp.asarray(out)  # NumPy hands out scalars for 0-d results
-        result = wrap(out, None, cells[0] if self.view else None)
+        if out.__class__ is not HostArray:
+            if out.__class__ is tuple:
+                return self._record_many(out, arrays, parents, cells, params, xp)
+            if provider_of(out) is None:
+                out = xp.asarray(out)  # NumPy hands out scalars for 0-d results
+        result: Any = _new(registry.tensor)
+        result._data = out
+        result._cell = cell = (cells[0] if self.view else None) or [0]
+        result._node = None
         if mode.recording and self.traces(parents) and out.dtype.kind == "f":
             result._node = node = self._node(Node, out, arrays, parents, cells, params)
             node.residual = residual
             if self.saves_out:
                 node.out = out
-                cells.append(result._cell)
+                cells.append(cell)
         return result
 
     def _record_many(
@@ -255,11 +259,14 @@ class Op:
         Raises:
             GraphError: a rule is missing, said at the call, where the traceback still points at the user's line.
         """
+        if self.rules_complete:
+            for parent in parents:  # noqa: SIM110  any() over a generator costs three times as much
+                if parent is not None:
+                    return True
+            return False
         tracked = [i for i, parent in enumerate(parents) if parent is not None]
         if not tracked or not self.differentiable:
             return False
-        if self.rules_complete:
-            return True
         if not self.vjps:
             raise GraphError(
                 f"{self.name} has no gradient rule, but is called with a tracked Tensor: add one with "

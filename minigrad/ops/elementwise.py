@@ -11,6 +11,8 @@ from typing import Any
 
 from ..backend.device import HOST, provider_of
 from ..core.op import Op
+from ..core.variable import Variable
+from ..errors import GraphError
 
 add = Op("add", lambda xp, x, y: x + y, saves=(), broadcasts=True, doc="x + y, elementwise with broadcasting.")
 add.defvjp(lambda g, out, x, y: g, lambda g, out, x, y: g)
@@ -236,10 +238,20 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None) -> Any:
 
     Raises:
         ValueError: both bounds are None.
+        GraphError: a bound is a tracked Tensor.
     """
     if a_min is None and a_max is None:
         raise ValueError("clip: give a_min, a_max or both")
-    return _clip(x, low=a_min, high=a_max)
+    return _clip(x, low=_bound(a_min), high=_bound(a_max))
+
+
+def _bound(bound: Any) -> Any:
+    """A bound of clip as a raw value; a Tensor's is copied, for the rule reads it as it was."""
+    if not isinstance(bound, Variable):
+        return bound
+    if bound._node is not None:
+        raise GraphError("clip: a bound is a constant; use maximum and minimum, or pass .detach()")
+    return bound._data.copy()
 
 
 relu = Op("relu", lambda xp, x: xp.maximum(x, 0), saves=("out",), doc="max(x, 0), elementwise; slope 0 at 0.")

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from ..backend import gemm
-from ..backend.array import zero
+from ..backend.array import max_rows, sum_rows, zero
 from ..core.op import Op
 from ..errors import ShapeError
 from .elementwise import sign
@@ -30,6 +30,8 @@ FUSED_ACTIVATIONS = tuple(_ACTIVATIONS)
 def _linear(xp: Any, x: Any, weight: Any, bias: Any, *, activation: str | None) -> Any:
     z = gemm.matmul(x, weight.T)
     if bias is not None:
+        if bias.shape != z.shape[1:]:  # a (1,) would broadcast
+            raise ValueError
         z += bias
     apply = _ACTIVATIONS[activation][0]
     if apply is not None:
@@ -80,18 +82,25 @@ def linear(x: Any, weight: Any, bias: Any = None, activation: str | None = None)
         ShapeError: the shapes do not fit.
         ValueError: an activation that is not fused.
     """
-    if activation not in _ACTIVATIONS:
-        raise ValueError(f"linear: activation must be one of {list(_ACTIVATIONS)}, got {activation!r}")
-    shape, wanted = x.shape, weight.shape
-    if len(wanted) != 2 or not shape or shape[-1] != wanted[1] or (bias is not None and bias.shape != wanted[:1]):
-        raise ShapeError(
-            f"linear: x {shape}, weight {wanted}, bias {None if bias is None else bias.shape} do not fit: "
-            "x is (..., in), weight (out, in), bias (out,)"
-        )
-    if len(shape) == 2:
-        return linear_(x, weight, bias, activation=activation)
-    rows = x.reshape((math.prod(shape[:-1]), shape[-1]))
-    return linear_(rows, weight, bias, activation=activation).reshape((*shape[:-1], wanted[0]))
+    # This is the hot path of small networks: no check of its own, what fails is explained afterwards.
+    try:
+        if x.ndim == 2:
+            return linear_(x, weight, bias, activation=activation)
+        if x.ndim > 0 and weight.ndim == 2:
+            rows = x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
+            return linear_(rows, weight, bias, activation=activation).reshape((*x.shape[:-1], weight.shape[0]))
+    except (ValueError, KeyError, IndexError) as error:
+        if activation not in _ACTIVATIONS:
+            raise ValueError(f"linear: activation must be one of {list(_ACTIVATIONS)}, got {activation!r}") from None
+        raise _linear_shapes(x, weight, bias) from error
+    raise _linear_shapes(x, weight, bias)
+
+
+def _linear_shapes(x: Any, weight: Any, bias: Any) -> ShapeError:
+    return ShapeError(
+        f"linear: x {x.shape}, weight {weight.shape}, bias {None if bias is None else bias.shape} do not fit: "
+        "x is (..., in), weight (out, in), bias (out,)"
+    )
 
 
 one_hot_ = Op(
@@ -109,16 +118,20 @@ def _cross_entropy(xp: Any, logits: Any, labels: Any, scale: Any, *, reduce: boo
     """
     e = logits.T.copy()
     n = e.shape[1]
-    e -= e.max(axis=0)
-    at = xp.multiply(labels, n, dtype="int64")  # not in the labels' dtype: uint8 would wrap
+    e -= max_rows(e)
+    at = xp.multiply(labels, n, dtype=xp.intp)  # small label dtypes would overflow
     at += xp.arange(n)
     picked = e.reshape(-1)[at]
     xp.exp(e, out=e)
-    total = e.sum(axis=0)
+    total = sum_rows(e)
     losses = xp.log(total)
     losses -= picked
-    losses *= scale
-    return losses.sum() if reduce else losses, (e, total, at)
+    if not reduce:
+        losses *= scale
+        return losses, (e, total, at)
+    # a number can wait until after the sum
+    value = sum_rows(losses) * scale if type(scale) is float else sum_rows(losses * scale)
+    return value, (e, total, at)
 
 
 def _cross_entropy_vjp(

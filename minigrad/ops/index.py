@@ -62,9 +62,9 @@ take_.defvjp(
 
 
 def _plain(part: Any) -> Any:
-    """One part of an index with Tensors unwrapped and lists turned into what NumPy makes of them."""
+    """One part of an index with Tensors turned into arrays, copied: the rule reads the index as it was."""
     if isinstance(part, Variable):
-        return part._data
+        return part._data.copy()
     if isinstance(part, list) and any(isinstance(p, Variable) for p in part):
         return [_plain(p) for p in part]
     return part

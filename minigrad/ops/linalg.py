@@ -77,7 +77,12 @@ def column_sum_into(dest: tuple[Any, bool] | None, a: Any) -> Any:
 
 
 matmul_ = Op("matmul", _matmul, saves=(0, 1))
-matmul_.defvjp(_matmul_vjp_x, _matmul_vjp_y)
+matmul_.defvjp_all(
+    lambda needs, g, out, x, y: (
+        _matmul_vjp_x(g, out, x, y) if needs[0] else None,
+        _matmul_vjp_y(g, out, x, y) if needs[1] else None,
+    )
+)
 matmul_.def_raw_vjp(_matmul_raw_vjp)
 
 

@@ -39,6 +39,8 @@ class _Partition:
         self.leaves = [p._gradient_cell() for p in parameters]
         self.steps = [0] * len(parameters)
         self.state: dict[str, Any] = {}
+        self.names: tuple[str, ...] = ()
+        self.xp = provider_for(store.device).xp
         self.live: list[bool] = []
         self.classes: list[_Class] = []
         self.table: ControlTable
@@ -49,7 +51,7 @@ class _Partition:
         """The flat state buffer of a name, zeros when first asked for."""
         if name not in self.state:
             self.state[name] = arrays.aligned_zeros(self.store.size, self.store.dtype, self.store.device)
-            self.live = []
+            self.names = ()  # the chunks lack it
         return self.state[name]
 
     def settle(self) -> None:
@@ -75,7 +77,7 @@ class _Partition:
                     chunks.append((*(x[a:b] for x in buffers), *(s[: b - a] for s in self._scratch)))
             self.classes.append(_Class(step, positions, chunks, [self.parameters[i]._cell for i in positions]))
         self.table = ControlTable(columns, len(self.classes), self.store.dtype, self.store.device)
-        self.live = live
+        self.live, self.names = live, tuple(names)
 
 
 class Optimizer:
@@ -177,29 +179,32 @@ class Optimizer:
     def step(self) -> None:
         """Update every parameter that has a gradient and is not frozen, in one pass over the flat buffers."""
         for i, group in enumerate(self.param_groups):
-            if any(p.store.epoch != p.epoch for p in self._partitions[i]):
-                self._repack(i)
+            for part in self._partitions[i]:
+                if part.store.epoch != part.epoch:
+                    self._repack(i)
+                    break
             hyper = [group[name] for name in self.defaults]
             if hyper != self._validated[i]:
                 self.validate(group)
                 self._validated[i] = hyper
             names = self.state_names(group)
             for part in self._partitions[i]:
-                live = [leaf.live and p._node is not None for leaf, p in zip(part.leaves, part.parameters, strict=True)]
-                if live != part.live or any(name not in part.state for name in names):
+                live = [p._leaf.live and p._node is not None for p in part.parameters]
+                if live != part.live or names != part.names:
                     part.classify(live, names, self.columns)
                 if part.classes:
                     self._update_partition(group, part)
 
     def _update_partition(self, group: Mapping[str, Any], part: _Partition) -> None:
-        xp = provider_for(part.store.device).xp
+        xp = part.xp
         for row, c in enumerate(part.classes):
             c.step += 1
             part.table.fill(row, self.coefficients(group, c.step))
         part.table.upload()
         for row, c in enumerate(part.classes):
+            coefficients = part.table.rows[row]
             for chunk in c.chunks:
-                self.update(xp, group, part.table.rows[row], *chunk)
+                self.update(xp, group, coefficients, *chunk)
             for cell in c.cells:
                 mark_written(cell)
 
