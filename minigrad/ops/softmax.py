@@ -23,6 +23,8 @@ def _softmax(xp: Any, x: Any, *, axis: Any) -> Any:
 
 
 def _log_softmax(xp: Any, x: Any, *, axis: Any) -> Any:
+    if x.size == 0:
+        return x.copy()  # over an axis of length 0 the sum is 0, and its logarithm a warning about nothing
     shifted = x - _shift(xp, x, axis)
     return shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
 
