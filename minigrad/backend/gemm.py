@@ -37,7 +37,9 @@ def matmul(a: Array, b: Array, out: Array | None = None, accumulate: bool = Fals
     # np.dot, not np.matmul: matmul with an inner dimension of 1 does not reach BLAS (a weight gradient at
     # batch 1 takes 12 times as long).
     if out is None:
-        return np.dot(a, b)
+        # OpenBLAS splits the rows of the result among its threads and likes many of them: a product with few rows is
+        # up to 1.4 times as fast the other way around. The result is then a transposed view.
+        return np.dot(b.T, a.T).T if a.shape[0] < b.shape[1] else np.dot(a, b)
     if accumulate:
         out += np.dot(a, b)
         return out

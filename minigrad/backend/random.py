@@ -19,21 +19,22 @@ STREAMS = ("init", "shuffle", "split", "dropout", "noise")
 _BLOCK = 8  # one Philox4x64 block is four 64-bit words, used as eight 32-bit ones
 
 
-def _seed_sequence(seed: int, stream: str) -> np.random.SeedSequence:
-    return np.random.SeedSequence(seed, spawn_key=(STREAMS.index(stream),))
+def _seed_sequence(seed: int, stream: str, *path: int) -> np.random.SeedSequence:
+    return np.random.SeedSequence(seed, spawn_key=(STREAMS.index(stream), *path))
 
 
-def stream_of(seed: int, stream: str) -> np.random.Generator:
+def stream_of(seed: int, stream: str, *path: int) -> np.random.Generator:
     """A fresh generator for one stream of `seed`, independent of the global state.
 
     Args:
         seed: non-negative integer.
         stream: one of STREAMS.
+        *path: further non-negative integers that tell generators apart, such as the number of an epoch.
 
     Returns:
         A NumPy generator on Philox; equal arguments give equal numbers.
     """
-    return np.random.Generator(np.random.Philox(_seed_sequence(seed, stream)))
+    return np.random.Generator(np.random.Philox(_seed_sequence(seed, stream, *path)))
 
 
 class _State:

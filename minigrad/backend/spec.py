@@ -19,7 +19,6 @@ class Spec:
     """Shape, dtype and device of an array that is not at hand; any arithmetic on it fails at once."""
 
     __slots__ = ("device", "dtype", "shape")
-    __array_ufunc__ = None  # makes ndarray * spec a TypeError too, instead of an object array
 
     def __init__(self, shape: tuple[int, ...], dtype: Any, device: str) -> None:
         self.shape = shape
@@ -37,6 +36,7 @@ class Spec:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} shape={self.shape} dtype={self.dtype} device={self.device}>"
 
+    __array_ufunc__ = _refuse  # np.exp(spec), ndarray * spec
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
     __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __neg__ = __abs__ = __getitem__ = __array__ = _refuse
     __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __float__ = __int__ = __len__ = __iter__ = _refuse

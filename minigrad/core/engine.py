@@ -11,7 +11,7 @@ from typing import Any
 
 from ..backend.array import owned, zeros
 from ..backend.spec import Spec
-from ..backend.versions import last_write, mark_written
+from ..backend.versions import last_write
 from ..errors import DTypeError, GraphError, ShapeError
 from .modes import enable_grad
 from .node import Indexed, Leaf, MultiNode, Node, Output
@@ -59,7 +59,7 @@ def _run(roots: list[Any], seeds: list[Any], inputs: Any, retain_graph: bool | N
     summed: set[Any] = set()  # nodes whose gradient is a sum made here, hence ours to add to in place
     pieces: dict[Any, list[Indexed]] = {}  # node -> gradients of single elements and slices
 
-    for root, seed in zip(roots, seeds, strict=True):
+    for root, seed in zip(roots, seeds):  # noqa: B905  (strict= is slow; both come from our own callers)
         pending[root] = pending[root] + seed if root in pending else seed
 
     pop = pending.pop
@@ -71,14 +71,11 @@ def _run(roots: list[Any], seeds: list[Any], inputs: Any, retain_graph: bool | N
         if wanted and node in wanted:
             results[node] = g
         op = node.op
-        if op is None:
+        if op is None:  # an Output
             if g is not None:
-                if node.__class__ is Output:
-                    multi = node.parents[0]
-                    slots = pending.setdefault(multi, [None] * len(multi.specs))
-                    slots[node.position] = g if slots[node.position] is None else slots[node.position] + g
-                elif inputs is None:
-                    _accumulate(node, g, create_graph)
+                multi = node.parents[0]
+                slots = pending.setdefault(multi, [None] * len(multi.specs))
+                slots[node.position] = g if slots[node.position] is None else slots[node.position] + g
             continue
         parents = node.parents
         if useful is not None:
@@ -139,12 +136,21 @@ def _run(roots: list[Any], seeds: list[Any], inputs: Any, retain_graph: bool | N
             node.parents = node.saved = node.out = None
             if op.residual:
                 node.residual = None
+    # what is left has reached a leaf
+    for leaf, found in pieces.items():
+        dense = _combine(found, leaf)
+        pending[leaf] = pending[leaf] + dense if leaf in pending else dense
+    for leaf, g in pending.items():
+        if inputs is None:
+            _accumulate(leaf, g, create_graph)
+        elif leaf in wanted:
+            results[leaf] = g
     return [results.get(node) for node in inputs or ()]
 
 
 def _reachable(roots: list[Any]) -> list[Any]:
-    """Every node that the roots depend on, newest first: an order in which a node comes after all its users."""
-    order = list(dict.fromkeys(roots))
+    """Every node but the leaves that the roots depend on, newest first: each comes after all its users."""
+    order = [root for root in dict.fromkeys(roots) if root.__class__ is not Leaf]
     seen = set(order)
     stack = list(order)
     while stack:
@@ -155,11 +161,10 @@ def _reachable(roots: list[Any]) -> list[Any]:
                 "backward, or compute the forward again"
             )
         for p in parents:
-            if p is not None and p not in seen:
+            if p is not None and p.__class__ is not Leaf and p not in seen:
                 seen.add(p)
                 order.append(p)
-                if p.__class__ is not Leaf:
-                    stack.append(p)
+                stack.append(p)
     order.sort(key=_by_index, reverse=True)
     return order
 
@@ -212,32 +217,38 @@ def _apply_rules(
     if node.__class__ is MultiNode:
         g = _with_zeros(g, node, create_graph)
     raw = op.vjp_raw is not None and not create_graph
-    if op.vjp_all is None and not raw:
-        params = node.params
-        return [None if p is None else r(g, out, *args, **params) for p, r in zip(parents, op.vjps, strict=True)]
-    needs = [p is not None for p in parents]
-    dest: list[Any] = []
     if not raw:
-        parts = op.vjp_all(needs, g, out, *args, **node.params)
-    else:
-        for p in parents:
-            if p.__class__ is Leaf and into_leaves and p.array is not None and p.grad_node is None:
-                # not twice for one leaf in one call: the rule's second write would not know of the first
-                again = p.dtype != node.dtype or p in parents[: len(dest)]
-                dest.append(None if again else (p.array, p.live))
-            else:
-                dest.append(None)
-        parts = op.vjp_raw(dest, needs, g, out, node.residual, *args, **node.params)
+        params = node.params
+        if op.vjp_all is None:
+            return [None if p is None else r(g, out, *args, **params) for p, r in zip(parents, op.vjps, strict=True)]
+        parts = op.vjp_all([p is not None for p in parents], g, out, *args, **params)
+        _check_count(op, parts, parents)
+        return parts
+    needs: list[bool] = []
+    dest: list[Any] = []
+    for p in parents:
+        given = None
+        # not twice for one leaf in one call: the rule's second write would not know of the first
+        if p.__class__ is Leaf and into_leaves and p.is_writable(node.dtype) and p not in parents[: len(dest)]:
+            given = (p.array, p.live)
+        needs.append(p is not None)
+        dest.append(given)
+    parts = op.vjp_raw(dest, needs, g, out, node.residual, *args, **node.params)
+    _check_count(op, parts, parents)
+    position = -1
+    for given in dest:
+        position += 1
+        if given is not None and parts[position] is None:
+            parents[position].written()
+    return parts
+
+
+def _check_count(op: Any, parts: Any, parents: Any) -> None:
     if len(parts) != len(parents):
         raise GraphError(
             f"the gradient rule of {op.name} returned {len(parts)} gradient(s) for {len(parents)} arguments; "
             "return a tuple with None where `needs` is false"
         )
-    for position, given in enumerate(dest):
-        if given is not None and parts[position] is None:
-            parents[position].live = True
-            mark_written(parents[position].grad_cell)
-    return parts
 
 
 def _combine(pieces: list[Indexed], node: Any) -> Any:
@@ -267,20 +278,16 @@ def _accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
     """Add a gradient to a leaf. Never keeps `g` itself, which other nodes may share."""
     node = None
     if create_graph or leaf.grad_node is not None:
-        total = wrap(leaf.array, leaf.grad_node, leaf.grad_cell) + g if leaf.live else g
+        total = leaf.gradient() + g if leaf.live else g
         g, node = (total._data, total._node) if isinstance(total, Variable) else (total, None)
         leaf.live = False
     if leaf.array is None or (node is not None and leaf.store is None):
-        leaf.array = owned(g)
-        leaf.grad_cell = [0]
+        leaf.array, leaf.grad_cell = owned(g), None
+    elif leaf.live:
+        leaf.array += g
     else:
-        if leaf.live:
-            leaf.array += g
-        else:
-            leaf.array[...] = g
-        mark_written(leaf.grad_cell)
-    leaf.live = True
-    leaf.grad_node = node
+        leaf.array[...] = g
+    leaf.written(node)
 
 
 def _named(node: Node, position: int) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..backend.spec import Spec
-from ..backend.versions import VersionCell, next_index
+from ..backend.versions import VersionCell, mark_written, next_index
+from .variable import wrap
 
 if TYPE_CHECKING:
     from .op import Op
@@ -67,7 +68,8 @@ class Leaf(Spec):
 
     array: storage of the gradient; of a packed parameter its view of the flat buffer, for good.
     live: whether there is a gradient (a packed view keeps stale numbers after zero_grad).
-    grad_node, grad_cell: graph (after create_graph) and version cell of the gradient.
+    grad_node: graph of the gradient, after create_graph.
+    grad_cell: version cell of the gradient's storage; None until somebody holds the gradient as a tensor.
     store, position: the flat store that holds a packed parameter, and its place there.
     """
 
@@ -81,16 +83,33 @@ class Leaf(Spec):
         self.array: Any = None
         self.live = False
         self.grad_node: Any = None
-        self.grad_cell: VersionCell = [0]
+        self.grad_cell: VersionCell | None = None
         self.store: Any = None
         self.position = 0
+
+    def is_writable(self, dtype: Any) -> bool:
+        """Whether a raw rule may write a gradient of this dtype straight into the storage."""
+        return self.array is not None and self.grad_node is None and self.dtype == dtype
+
+    def written(self, node: Any = None) -> None:
+        """Note that the storage holds a new gradient, and the graph that leads to it."""
+        self.live = True
+        self.grad_node = node
+        if self.grad_cell is not None:
+            mark_written(self.grad_cell)
+
+    def gradient(self) -> Any:
+        """The gradient as a tensor."""
+        if self.grad_cell is None:
+            self.grad_cell = [0]
+        return wrap(self.array, self.grad_node, self.grad_cell)
 
     def clear(self) -> None:
         """No gradient. A packed parameter keeps its storage, so that this costs nothing on any device."""
         self.live = False
         self.grad_node = None
         if self.store is None:
-            self.array = None
+            self.array = self.grad_cell = None
 
 
 class Indexed:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ..backend.device import HOST, provider_of
 from ..errors import DTypeError, ShapeError
 from ..ops.elementwise import equal, exp, log, where
@@ -86,6 +88,19 @@ def _row_factors(
     return labels, factor, own
 
 
+def _is_everyday(logits: Any, labels: Any, ignore_index: int | None) -> bool:
+    """Rows of logits and a vector of labels on the CPU, which the fused operation checks by itself."""
+    x, y = as_raw(logits), as_raw(labels)
+    return (
+        type(x) is type(y) is np.ndarray
+        and x.ndim == 2
+        and y.shape == x.shape[:1] != (0,)
+        and x.dtype.kind == "f"
+        and y.dtype.kind in "iu"
+        and (ignore_index is None or ignore_index < 0)
+    )
+
+
 def cross_entropy(
     logits: Any,
     labels: Any,
@@ -119,6 +134,11 @@ def cross_entropy(
         GraphError: weight is a tracked Tensor.
     """
     name = "cross_entropy"
+    if weight is None and reduction == "mean" and not label_smoothing and _is_everyday(logits, labels, ignore_index):
+        try:
+            return softmax_cross_entropy(logits, labels, 1 / logits.shape[0], reduce=True)
+        except ValueError:
+            pass  # a label outside the classes: one to ignore, or an error that the long way explains
     check_reduction(name, reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{name}: label_smoothing must be in [0, 1], got {label_smoothing!r}")

@@ -10,18 +10,16 @@ import math
 from typing import Any
 
 from ..backend import gemm
-from ..backend.array import max_rows, sum_rows, zero
+from ..backend.array import flat_positions, max_rows, relu_in_place, sum_rows, zero
 from ..core.op import Op
 from ..errors import ShapeError
-from .elementwise import sign
 from .linalg import column_sum_into, product_into
 from .softmax import softmax_
 
 # activation -> (forward in place on the raw pre-activation, slope from the output)
 _ACTIVATIONS: dict[str | None, tuple[Any, Any]] = {
     None: (None, None),
-    # the output of a relu is >= 0, so its sign is the mask, without a cast from bool
-    "relu": (lambda xp, z: xp.maximum(z, zero(z), out=z), sign),
+    "relu": (relu_in_place, lambda out: out > zero(out)),
     "tanh": (lambda xp, z: xp.tanh(z, out=z), lambda out: 1 - out * out),
 }
 FUSED_ACTIVATIONS = tuple(_ACTIVATIONS)
@@ -117,10 +115,8 @@ def _cross_entropy(xp: Any, logits: Any, labels: Any, scale: Any, *, reduce: boo
     Class-major, because a reduction over a short last axis costs NumPy and CuPy several times one over the first.
     """
     e = logits.T.copy()
-    n = e.shape[1]
     e -= max_rows(e)
-    at = xp.multiply(labels, n, dtype=xp.intp)  # small label dtypes would overflow
-    at += xp.arange(n)
+    at = flat_positions(xp, labels, *e.shape)
     picked = e.reshape(-1)[at]
     xp.exp(e, out=e)
     total = sum_rows(e)
@@ -166,11 +162,14 @@ def softmax_cross_entropy(logits: Any, labels: Any, scale: Any = 1.0, reduce: bo
 
     Args:
         logits: (n, classes), array or Tensor.
-        labels: (n,) integers in [0, classes); not checked.
+        labels: (n,) integers in [0, classes); checked on the CPU.
         scale: a Python number, or (n,) in the dtype of logits; a constant.
         reduce: add the rows up.
 
     Returns:
         (n,), or 0-d where `reduce`: an array, or a Tensor where logits is one.
+
+    Raises:
+        ValueError: a label out of range, on the CPU.
     """
     return softmax_cross_entropy_(logits, labels, scale, reduce=reduce)

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..backend.device import HOST, provider_of
-from ..backend.versions import mark_written
 from ..core.variable import wrap
 from ..tensor import Tensor
 from . import checks
@@ -63,8 +62,7 @@ def _mark(params: list[Tensor]) -> None:
     for p in params:
         leaf = getattr(p, "_leaf", None)
         if leaf is not None and leaf.live:
-            leaf.grad_node = None
-            mark_written(leaf.grad_cell)
+            leaf.written()
 
 
 def clip_grad_value(params: Iterable[Tensor] | Tensor, clip_value: float) -> None:

@@ -123,7 +123,7 @@ class Tensor(ArrayMethods):
     def grad(self) -> Tensor | None:
         """The gradient that backward accumulated, or None. Of a packed parameter: a view of the flat buffer."""
         leaf: Leaf | None = getattr(self, "_leaf", None)
-        return wrap(leaf.array, leaf.grad_node, leaf.grad_cell) if leaf is not None and leaf.live else None
+        return leaf.gradient() if leaf is not None and leaf.live else None
 
     @grad.setter
     def grad(self, value: Any) -> None:
@@ -137,12 +137,14 @@ class Tensor(ArrayMethods):
         self._check_like("assignment to .grad", raw)
         leaf = self._gradient_cell()
         if leaf.store is None:
-            leaf.array, leaf.grad_cell = raw, getattr(value, "_cell", [0])
-        elif raw is not leaf.array:
-            leaf.array[...] = raw
-            mark_written(leaf.grad_cell)
-        leaf.live = True
-        leaf.grad_node = getattr(value, "_node", None)
+            if not raw.flags.c_contiguous:
+                raw, value = raw.copy(), None  # rules write into this storage, which takes rows
+            leaf.array, leaf.grad_cell = raw, getattr(value, "_cell", None)
+            leaf.live, leaf.grad_node = True, getattr(value, "_node", None)
+        else:
+            if raw is not leaf.array:
+                leaf.array[...] = raw
+            leaf.written(getattr(value, "_node", None))
 
     # --- the tape -------------------------------------------------------------------------------------------------
 

@@ -227,6 +227,20 @@ def test_accumulation_into_a_gradient_that_was_used_is_seen() -> None:
         z.backward()
 
 
+def test_constants_given_as_tensors_are_read_as_they_were() -> None:
+    """Indices and bounds are parameters: a later write to them must not change the gradient."""
+    x, at, bound = leaf([1.0, 2.0, 3.0]), mg.tensor([0, 1], "int64"), mg.tensor(np.asarray(1.5))
+    y = x[at].sum() + x[at, ...].sum() + x[[at[0], at[1]]].sum() + ew.clip(x, None, bound).sum()
+    z = x.take(at).sum()
+    with mg.no_grad():
+        at += 1
+        bound += 10.0
+    y.backward()
+    assert np.array_equal(x.grad.data, [4.0, 3.0, 0.0])
+    with pytest.raises(mg.GraphError, match="backward of take"):
+        z.backward()
+
+
 def test_raw_writes_through_data_are_not_seen() -> None:
     """The documented limit: `.data` hands out the array itself."""
     x, y = leaf([1.0, 2.0]), other()

@@ -1,0 +1,129 @@
+"""Rows of minigrad.ops.elementwise."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from draws import torch_function as th
+
+from minigrad.ops import elementwise as ew
+from minigrad.testing import OpSpec
+
+
+def mask(rng: np.random.Generator, shapes: Any, position: int) -> np.ndarray:
+    return rng.integers(0, 2, size=shapes[position]).astype(bool)
+
+
+def _difference(*arrays: np.ndarray) -> np.ndarray:
+    return arrays[-2] - arrays[-1]
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return (1 / (1 + np.exp(-x.astype(np.float64)))).astype(x.dtype)
+
+
+def _erf(x: np.ndarray) -> np.ndarray:
+    return np.vectorize(math.erf, otypes=[float])(x).astype(x.dtype)
+
+
+def _softplus(x: np.ndarray) -> np.ndarray:
+    return np.log1p(np.exp(x.astype(np.float64))).astype(x.dtype)
+
+
+POSITIVE = (0.25, 4.0)
+
+BINARY = [
+    OpSpec("add", ew.add, np.add, 2, broadcasts=True, torch=th("add")),
+    OpSpec("subtract", ew.subtract, np.subtract, 2, broadcasts=True, torch=th("sub")),
+    OpSpec("multiply", ew.multiply, np.multiply, 2, broadcasts=True, torch=th("mul")),
+    OpSpec(
+        "divide", ew.divide, np.divide, 2, broadcasts=True, kinks=(lambda x, y: y,), distance=0.125, torch=th("div"),
+        domain=((-2.0, 2.0), (0.125, 2.0)),
+    ),
+    OpSpec("divide by negative", ew.divide, np.divide, 2, broadcasts=True, domain=((-2.0, 2.0), (-3.0, -0.25))),
+    OpSpec("power", ew.power, np.power, 2, domain=((0.25, 3.0), (-2.0, 2.0)), broadcasts=True, torch=th("pow")),
+    OpSpec("maximum", ew.maximum, np.maximum, 2, broadcasts=True, kinks=(_difference,), distance=1 / 128,
+           torch=th("maximum")),
+    OpSpec("minimum", ew.minimum, np.minimum, 2, broadcasts=True, kinks=(_difference,), distance=1 / 128,
+           torch=th("minimum")),
+    OpSpec("where", ew.where, np.where, 3, domain=(mask, (-2.0, 2.0), (-2.0, 2.0)), broadcasts=True,
+           torch=th("where")),
+    OpSpec("where, scalar branch", lambda c, x: ew.where(c, x, 0.5), lambda c, x: np.where(c, x, 0.5), 2,
+           domain=(mask, (-2.0, 2.0)), broadcasts=True),
+    OpSpec("where, scalar first", lambda c, x: ew.where(c, 2, x), lambda c, x: np.where(c, 2, x), 2,
+           domain=(mask, (-2.0, 2.0)), broadcasts=True),
+]  # fmt: skip
+
+UNARY = [
+    OpSpec("negative", ew.negative, np.negative, torch=th("neg")),
+    OpSpec("square", ew.square, np.square, torch=th("square")),
+    OpSpec("sqrt", ew.sqrt, np.sqrt, domain=POSITIVE, torch=th("sqrt")),
+    OpSpec("reciprocal", ew.reciprocal, np.reciprocal, kinks=(0.0,), distance=0.25, torch=th("reciprocal")),
+    OpSpec("exp", ew.exp, np.exp, torch=th("exp")),
+    OpSpec("expm1", ew.expm1, np.expm1, torch=th("expm1")),
+    OpSpec("log", ew.log, np.log, domain=POSITIVE, torch=th("log")),
+    OpSpec("log1p", ew.log1p, np.log1p, domain=(-0.75, 3.0), torch=th("log1p")),
+    OpSpec("log2", ew.log2, np.log2, domain=POSITIVE, torch=th("log2")),
+    OpSpec("log10", ew.log10, np.log10, domain=POSITIVE, torch=th("log10")),
+    OpSpec("sin", ew.sin, np.sin, torch=th("sin")),
+    OpSpec("cos", ew.cos, np.cos, torch=th("cos")),
+    OpSpec("tan", ew.tan, np.tan, domain=(-1.25, 1.25), torch=th("tan")),
+    OpSpec("sinh", ew.sinh, np.sinh, torch=th("sinh")),
+    OpSpec("cosh", ew.cosh, np.cosh, torch=th("cosh")),
+    OpSpec("tanh", ew.tanh, np.tanh, torch=th("tanh")),
+    OpSpec("arctan", ew.arctan, np.arctan, torch=th("arctan")),
+    OpSpec("erf", ew.erf, _erf, domain=(-4.0, 4.0), torch=th("erf")),
+    OpSpec("absolute", ew.absolute, np.abs, kinks=(0.0,), torch=th("abs"), notes="slope 0 at 0"),
+    OpSpec("relu", ew.relu, lambda x: np.maximum(x, 0), kinks=(0.0,), torch=th("relu"), notes="slope 0 at 0"),
+    OpSpec("sigmoid", ew.sigmoid, _sigmoid, domain=(-6.0, 6.0), torch=th("sigmoid")),
+    OpSpec("softplus", ew.softplus, _softplus, domain=(-6.0, 6.0), torch=th("nn.functional.softplus")),
+]
+
+BOUNDS = (
+    {"a_min": -1.03125, "a_max": 0.96875},
+    {"a_min": -0.53125},
+    {"a_max": 0.46875},
+)
+OTHER = [
+    OpSpec("clip", ew.clip, lambda x, a_min=None, a_max=None: np.clip(x, a_min, a_max), params=BOUNDS,
+           kinks=(-1.03125, 0.96875, -0.53125, 0.46875),
+           torch=lambda x, a_min=None, a_max=None: th("clamp")(x, a_min, a_max), notes="slope 1 at the bounds"),
+    OpSpec("clip by arrays", lambda x: ew.clip(x, np.float32([-1.03125, 0.03125]), np.float32(0.96875)),
+           lambda x: np.clip(x, np.float32([-1.03125, 0.03125]), np.float32(0.96875)),
+           kinks=(-1.03125, 0.03125, 0.96875), shapes=(((2,),), ((3, 2),), ((0, 2),))),
+    OpSpec("power by a number", lambda x, *, n: ew.power(x, n), lambda x, *, n: x**n, domain=POSITIVE,
+           params=tuple({"n": n} for n in (-2, -1.5, -1, 0, 0.5, 1, 1.5, 2, 3, 2.5)),
+           torch=lambda x, *, n: th("pow")(x, n)),
+    OpSpec("integer power of a negative", lambda x, *, n: ew.power(x, n), lambda x, *, n: x**n, domain=(-2.0, -0.25),
+           params=tuple({"n": n} for n in (-3, -1, 0, 1, 2, 3, 4.0)), torch=lambda x, *, n: th("pow")(x, n)),
+    OpSpec("scalar_power", ew.scalar_power, lambda x, *, exponent: x**exponent, domain=POSITIVE,
+           params=({"exponent": 3}, {"exponent": -0.5}, {"exponent": 0})),
+    OpSpec("power of a number", lambda x, *, base: ew.power(base, x), lambda x, *, base: base**x,
+           params=({"base": 2}, {"base": 0.5}, {"base": 1}, {"base": 1.5}),
+           torch=lambda x, *, base: th("pow")(base, x)),
+]  # fmt: skip
+
+CONSTANT = [
+    OpSpec(name, getattr(ew, name), getattr(np, name), 2, broadcasts=True, order=0)
+    for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+] + [OpSpec(name, getattr(ew, name), getattr(np, name), order=0) for name in ("logical_not", "sign", "isfinite")]
+
+OPERATORS = [
+    OpSpec("x + y", lambda x, y: x + y, np.add, 2, broadcasts=True),
+    OpSpec("x - y", lambda x, y: x - y, np.subtract, 2, broadcasts=True),
+    OpSpec("x * y", lambda x, y: x * y, np.multiply, 2, broadcasts=True),
+    OpSpec("x / y", lambda x, y: x / y, np.divide, 2, broadcasts=True, domain=((-2.0, 2.0), (0.25, 2.0))),
+    OpSpec("x ** y", lambda x, y: x**y, np.power, 2, broadcasts=True, domain=((0.25, 2.0), (-2.0, 2.0))),
+    OpSpec("-x, +x, abs", lambda x: -x + (+x) * abs(x), lambda x: -x + x * np.abs(x), kinks=(0.0,)),
+    OpSpec("numbers on the left", lambda x: (1.5 - x) * 2 + 3 / x + 2**x + (1 + x), domain=POSITIVE,
+           reference=lambda x: (1.5 - x) * 2 + 3 / x + 2**x + (1 + x)),
+    OpSpec("numbers on the right", lambda x: (x - 1.5) * 2 / 4 + x**3 + x + 1, domain=POSITIVE,
+           reference=lambda x: (x - 1.5) * 2 / 4 + x**3 + x + 1),
+    OpSpec("one argument twice", lambda x: x * x + x / (x + 4), lambda x: x * x + x / (x + 4)),
+    OpSpec("comparisons", lambda x, y: ((x < y), (x <= y), (x > y), (x >= y), (x == y), (x != y)),
+           lambda x, y: ((x < y), (x <= y), (x > y), (x >= y), (x == y), (x != y)), 2, broadcasts=True, order=0),
+]  # fmt: skip
+
+ROWS = BINARY + UNARY + OTHER + CONSTANT + OPERATORS

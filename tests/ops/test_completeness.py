@@ -1,0 +1,73 @@
+"""No operation without a row: every Op and every public function of minigrad.ops is reached by some row."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from draws import Case
+from inventory import all_ops, noting, public_functions
+from rows import ROWS
+
+from minigrad.testing import OpSpec
+
+# Helpers that compute no value of their own; the functions that call them are in the tables.
+HELPERS = {
+    "reduce.normalize_axis": "checks an axis argument",
+    "linalg.product_into": "half of a raw rule",
+    "linalg.column_sum_into": "half of a raw rule",
+    "normalize.moments": "raw arrays only; the argument of standardize",
+}
+
+
+def one_case(row: OpSpec, seed: int) -> Case | None:
+    shapes = row.shapes or tuple((s,) * row.arity for s in [(2, 3), (3,), (1, 2)])
+    chosen = shapes[seed % len(shapes)]
+    variants = row.variants(chosen)
+    if not variants:
+        return None
+    arrays = row.arguments(np.random.default_rng(seed), chosen)
+    return Case(row, arrays, dict(variants[seed % len(variants)]), seed)
+
+
+@pytest.fixture(scope="module")
+def reached() -> set[str]:
+    """The ops that ran in the forwards of the rows, over a few shapes and parameters of each."""
+    with noting() as seen:
+        for row in ROWS:
+            for seed in range(6):
+                case = one_case(row, seed)
+                if case is not None:
+                    case.call(*case.tracked())
+    return seen
+
+
+def test_there_are_operations_to_look_at() -> None:
+    assert len(all_ops()) > 50
+    assert len(public_functions()) > 25
+    assert set(HELPERS) <= set(public_functions()), "a helper listed here is gone"
+
+
+@pytest.mark.parametrize("name", sorted(all_ops()))
+def test_every_op_is_reached_by_a_row(name: str, reached: set[str]) -> None:
+    assert name in reached, f"{name} runs in no row of tests/ops/rows_*.py: add one"
+
+
+def _mentions(function: Any) -> set[int]:
+    """The functions that a row's callable is, or names in its code (a lambda around the call)."""
+    found = {id(function)}
+    code = getattr(function, "__code__", None)
+    if code is not None:
+        scope = function.__globals__
+        owners = [scope[n] for n in code.co_names if n in scope]
+        found |= {id(o) for o in owners}
+        found |= {id(vars(o)[n]) for o in owners if isinstance(o, ModuleType) for n in code.co_names if n in vars(o)}
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(set(public_functions()) - set(HELPERS)))
+def test_every_public_function_has_a_row(name: str) -> None:
+    named = set().union(*(_mentions(row.fn) for row in ROWS))
+    assert id(public_functions()[name]) in named, f"minigrad.ops.{name} has no row in tests/ops/rows_*.py: add one"
