@@ -106,6 +106,10 @@ def zero(array: Array) -> Any:
     return found
 
 
+SMALL = 4096
+"""Below so many elements a call costs NumPy more than the work."""
+
+
 @lru_cache(maxsize=32)
 def _zero_row(length: int, dtype: Any) -> np.ndarray:
     return np.zeros(length, dtype)
@@ -116,17 +120,25 @@ def relu_in_place(xp: Any, array: Array) -> None:
 
     NumPy's maximum runs 2.5 times as fast against a row of zeros as against a single one, once there is some work.
     """
-    if type(array) is not np.ndarray or array.size < 4096:
+    if type(array) is not np.ndarray or array.size < SMALL:
         xp.maximum(array, zero(array), out=array)
     else:
         rows = array if array.flags.c_contiguous else array.T
         xp.maximum(rows, _zero_row(rows.shape[1], rows.dtype), out=rows)
 
 
+def relu_slope(out: Any) -> Any:
+    """1 where a relu's output is positive, else 0: an array, or a Tensor where `out` is one."""
+    if type(out) is np.ndarray and out.size < SMALL:
+        return np.sign(out)  # slower than a comparison, but NumPy multiplies few floats faster than a few bools
+    return out > zero(out)
+
+
 def ones_like(array: Array) -> Array:
     """Ones of the shape, dtype and device of `array`."""
-    provider = provider_of(array) or HOST
-    return provider.xp.ones(array.shape, array.dtype) if provider is HOST else provider.xp.ones_like(array)
+    if type(array) is np.ndarray:
+        return np.ones(array.shape, array.dtype)  # quicker than ones_like
+    return (provider_of(array) or HOST).xp.ones_like(array)
 
 
 def owned(array: Array) -> Array:

@@ -226,20 +226,20 @@ def _apply_rules(
         return parts
     needs: list[bool] = []
     dest: list[Any] = []
+    given: list[Leaf] = []
     for p in parents:
-        given = None
-        # not twice for one leaf in one call: the rule's second write would not know of the first
-        if p.__class__ is Leaf and into_leaves and p.is_writable(node.dtype) and p not in parents[: len(dest)]:
-            given = (p.array, p.live)
         needs.append(p is not None)
-        dest.append(given)
+        # not twice for one leaf in one call: the rule's second write would not know of the first
+        if into_leaves and p.__class__ is Leaf and p.is_writable(node.dtype) and p not in given:
+            dest.append((p.array, p.live))
+            given.append(p)
+        else:
+            dest.append(None)
     parts = op.vjp_raw(dest, needs, g, out, node.residual, *args, **node.params)
     _check_count(op, parts, parents)
-    position = -1
-    for given in dest:
-        position += 1
-        if given is not None and parts[position] is None:
-            parents[position].written()
+    for leaf in given:
+        if parts[parents.index(leaf)] is None:
+            leaf.written()
     return parts
 
 

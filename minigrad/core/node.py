@@ -89,7 +89,7 @@ class Leaf(Spec):
 
     def is_writable(self, dtype: Any) -> bool:
         """Whether a raw rule may write a gradient of this dtype straight into the storage."""
-        return self.array is not None and self.grad_node is None and self.dtype == dtype
+        return self.dtype is dtype and self.array is not None and self.grad_node is None
 
     def written(self, node: Any = None) -> None:
         """Note that the storage holds a new gradient, and the graph that leads to it."""

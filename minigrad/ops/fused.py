@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from ..backend import gemm
-from ..backend.array import flat_positions, max_rows, relu_in_place, sum_rows, zero
+from ..backend.array import flat_positions, max_rows, relu_in_place, relu_slope, sum_rows
 from ..core.op import Op
 from ..errors import ShapeError
 from .linalg import column_sum_into, product_into
@@ -19,7 +19,7 @@ from .softmax import softmax_
 # activation -> (forward in place on the raw pre-activation, slope from the output)
 _ACTIVATIONS: dict[str | None, tuple[Any, Any]] = {
     None: (None, None),
-    "relu": (relu_in_place, lambda out: out > zero(out)),
+    "relu": (relu_in_place, relu_slope),
     "tanh": (lambda xp, z: xp.tanh(z, out=z), lambda out: 1 - out * out),
 }
 FUSED_ACTIVATIONS = tuple(_ACTIVATIONS)
