@@ -186,25 +186,16 @@ def _lift(node: Node) -> tuple[list[Any], Any]:
     ]
     if node.out is None:
         return args, node
-    if isinstance(node, MultiNode):
-        cells = node.cells[len(args) :]
-        outs = [
-            wrap(o, Output(node, i) if o.dtype.kind == "f" else None, cell)
-            for i, (o, cell) in enumerate(zip(node.out, cells, strict=True))
-        ]
-        return args, tuple(outs)
-    return args, wrap(node.out, node, node.cells[-1])
+    if not isinstance(node, MultiNode):
+        return args, wrap(node.out, node, node.cells[-1])
+    nodes = [Output(node, i) if o.dtype.kind == "f" else None for i, o in enumerate(node.out)]
+    return args, tuple(map(wrap, node.out, nodes, node.cells[len(args) :]))
 
 
 def _with_zeros(cotangents: list[Any], node: MultiNode, create_graph: bool) -> tuple[Any, ...]:
     """The cotangents of a multi-output node, zeros where nothing flowed back."""
-    full = []
-    for g, spec in zip(cotangents, node.specs, strict=True):
-        if g is None:
-            g = zeros(spec.shape, spec.dtype, spec.device)
-            g = wrap(g) if create_graph else g
-        full.append(g)
-    return tuple(full)
+    made = [zeros(s.shape, s.dtype, s.device) if g is None else g for g, s in zip(cotangents, node.specs, strict=True)]
+    return tuple(g if isinstance(g, Variable) or not create_graph else wrap(g) for g in made)
 
 
 def _apply_rules(

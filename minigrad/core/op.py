@@ -21,7 +21,7 @@ from ..backend.versions import next_index
 from ..errors import GraphError
 from .modes import mode
 from .node import MultiNode, Node, Output
-from .variable import Variable, registry, wrap
+from .variable import Variable, wrap
 
 Rule = Callable[..., Any]
 
@@ -190,7 +190,7 @@ class Op:
                 return self._record_many(out, arrays, parents, cells, params, xp)
             if provider_of(out) is None:
                 out = xp.asarray(out)  # NumPy hands out scalars for 0-d results
-        result: Any = _new(registry.tensor)
+        result: Any = _new(Variable._tensor_class)
         result._data = out
         result._cell = cell = (cells[0] if self.view else None) or [0]
         result._node = None

@@ -12,7 +12,7 @@ from ..backend.versions import next_index
 from ..core.modes import mode
 from ..core.node import Node
 from ..core.op import HOST_MODULE, PLAIN, HostArray, Op, unsaved
-from ..core.variable import Variable, registry
+from ..core.variable import Variable
 
 _new: Any = object.__new__
 _FLOAT32 = HOST_MODULE.dtype("float32")  # NumPy has one object for it; comparing that is quicker than asking its kind
@@ -42,7 +42,7 @@ class UnaryOp(Op):
         out = self.forward(HOST_MODULE, a)
         if out.__class__ is not HostArray:
             return self.record(out, [a], [parent], [x._cell], {}, HOST_MODULE)
-        result: Any = _new(registry.tensor)
+        result: Any = _new(Variable._tensor_class)
         result._data = out
         result._cell = cell = [0]
         result._node = None
@@ -94,7 +94,7 @@ class BinaryOp(Op):
         out = self.forward(HOST_MODULE, a, b)
         if out.__class__ is not HostArray:
             return self.record(out, [a, b], [x_parent, y_parent], [x_cell, y_cell], {}, HOST_MODULE)
-        result: Any = _new(registry.tensor)
+        result: Any = _new(Variable._tensor_class)
         result._data = out
         result._cell = cell = [0]
         result._node = None

@@ -15,7 +15,7 @@ from ..backend.versions import mark_written
 from ..core import engine
 from ..core.modes import mode
 from ..core.node import Leaf
-from ..core.variable import Variable, registry, wrap
+from ..core.variable import Variable, wrap
 from ..errors import DeviceError, DTypeError, GraphError, GraphWarning, ShapeError
 from ..ops import elementwise as ew
 from ..ops import shape
@@ -398,7 +398,7 @@ class Tensor(ArrayMethods):
         mark_written(self._cell)
 
 
-registry.tensor = Tensor
+Variable._tensor_class = Tensor
 
 
 def tensor(obj: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
