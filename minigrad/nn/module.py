@@ -6,6 +6,7 @@ dicts ("layers.0.weight"). So a Module is an ordinary Python object, and forgett
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from ..backend.array import asarray, is_floating, to_device
 from ..backend.device import provider_of, resolve_device
-from ..errors import DTypeError, GraphError, ShapeError
+from ..errors import DTypeError, GraphError, GraphWarning, ShapeError
 from ..tensor import Tensor, as_raw
 
 _DEVICES = ("cpu", "cuda", "auto")
@@ -36,6 +37,12 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True, *, dtype: Any = None, device: str | None = None) -> None:
         super().__init__(data, dtype, device, requires_grad)
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it lies in a flat buffer, which is so once an optimizer holds it."""
+        leaf = getattr(self, "_leaf", None)
+        return leaf is not None and leaf.store is not None
 
 
 class Buffer(Tensor):
@@ -82,6 +89,17 @@ class Module:
     """
 
     training: bool = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        old = self.__dict__.get(name)
+        if isinstance(old, Parameter) and isinstance(value, Parameter) and old is not value and old.is_packed:
+            warnings.warn(
+                f"{type(self).__name__}.{name} is replaced, but an optimizer holds the old one and will not train "
+                "the new one: assign values with .data = ..., or make a new optimizer",
+                GraphWarning,
+                stacklevel=2,
+            )
+        object.__setattr__(self, name, value)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The computation; every subclass writes its own."""

@@ -246,6 +246,15 @@ def test_tied_parameters_are_packed_once() -> None:
     np.testing.assert_allclose(w.data, before - tied, rtol=1e-6)
 
 
+def test_replacing_a_parameter_that_an_optimizer_holds_is_not_silent() -> None:
+    layer = nn.Linear(2, 2)
+    layer.weight = nn.Parameter(np.ones((2, 2), np.float32))  # nobody holds it yet
+    optim.SGD(layer.parameters())
+    layer.weight = layer.weight  # the same again
+    with pytest.warns(mg.GraphWarning, match=r"Linear.weight is replaced, but an optimizer holds the old .*\.data = "):
+        layer.weight = nn.Parameter(np.ones((2, 2), np.float32))
+
+
 def test_deepcopy_is_unpacked_and_independent() -> None:
     model = nn.Linear(3, 2)
     optimizer = optim.SGD(model.parameters(), lr=1.0)
