@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,10 +15,10 @@ from ..core import engine
 from ..core.modes import mode
 from ..core.node import Leaf
 from ..core.variable import Variable, wrap
-from ..errors import DeviceError, DTypeError, GraphError, GraphWarning, ShapeError
+from ..errors import DeviceError, DTypeError, GraphError, ShapeError
 from ..ops import elementwise as ew
 from ..ops import shape
-from .array_methods import ArrayMethods
+from .conversions import Conversions
 
 
 def as_raw(x: Any) -> Any:
@@ -27,7 +26,7 @@ def as_raw(x: Any) -> Any:
     return x._data if isinstance(x, Variable) else x
 
 
-class Tensor(ArrayMethods):
+class Tensor(Conversions):
     """An array that records what is done with it, so that gradients can be computed.
 
     Args:
@@ -189,75 +188,6 @@ class Tensor(ArrayMethods):
         return shape.copy(self)
 
     copy = clone
-
-    # --- leaving the library ----------------------------------------------------------------------------------------
-
-    def item(self) -> Any:
-        """The value of a one-element tensor as a Python number (waits for the device)."""
-        return arrays.to_host(self._data).item()
-
-    def tolist(self) -> Any:
-        """The values as nested lists (waits for the device)."""
-        return arrays.to_host(self._data).tolist()
-
-    def numpy(self) -> np.ndarray:
-        """The values as a NumPy array: the storage itself on the CPU, a copy from a GPU.
-
-        Raises:
-            GraphError: the tensor is tracked.
-        """
-        if self._node is not None:
-            raise GraphError("numpy() of a tracked tensor would leave the graph: call .detach().numpy()")
-        return arrays.to_host(self._data)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if self._node is not None:
-            raise GraphError(
-                "NumPy asked for the values of a tracked tensor: pass .detach(), or .data to leave the graph"
-            )
-        if self.device != "cpu":
-            raise DeviceError(f"NumPy asked for a tensor on {self.device}: call .cpu() first")
-        return np.array(self._data, dtype=dtype, copy=copy)
-
-    def __float__(self) -> float:
-        self._warn_leaving("float")
-        return float(self.item())
-
-    def __int__(self) -> int:
-        self._warn_leaving("int")
-        return int(self.item())
-
-    def _warn_leaving(self, name: str) -> None:
-        if self._node is not None:
-            warnings.warn(
-                f"{name}() of a tracked tensor leaves the graph: .item() says so explicitly; to build an array from "
-                "tensors use mg.stack",
-                GraphWarning,
-                stacklevel=3,
-            )
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iu":
-            raise TypeError(f"only an integer tensor can be an index, got dtype {self.dtype}")
-        return int(self.item())
-
-    def __bool__(self) -> bool:
-        return bool(arrays.to_host(self._data))
-
-    def __repr__(self) -> str:
-        text = np.array2string(arrays.to_host(self._data), separator=", ", prefix="tensor(", threshold=100)
-        device = "" if self.device == "cpu" else f", device={self.device!r}"
-        if self._node is None:
-            graph = ""
-        elif self.is_leaf:
-            graph = ", requires_grad=True"
-        else:
-            op = getattr(self._node, "op", None) or self._node.parents[0].op
-            graph = f", op={op.name}"
-        return f"tensor({text}, dtype={self.dtype}{device}{graph})"
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec and self.size == 1 else super().__format__(spec)
 
     def __len__(self) -> int:
         if self.ndim == 0:

@@ -1,0 +1,59 @@
+"""What every test gets: seeds, hypothesis profiles, and what happens where an optional tool is missing.
+
+HYPOTHESIS_PROFILE chooses the effort: dev and ci run 25 examples a property, intense 200.
+MINIGRAD_REQUIRE names tools (comma-separated) whose absence is a failure instead of a skip; CI sets it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import minigrad as mg
+
+_COMMON = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("dev", max_examples=25, **_COMMON)
+settings.register_profile("ci", max_examples=25, derandomize=True, **_COMMON)
+settings.register_profile("intense", max_examples=200, **_COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+OPTIONAL = {"torch": importlib.util.find_spec("torch") is not None}
+"""Marker -> whether the tool that its tests need is here."""
+REQUIRED = {name for name in os.environ.get("MINIGRAD_REQUIRE", "").split(",") if name}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    unknown = REQUIRED - set(OPTIONAL)
+    if unknown:
+        raise pytest.UsageError(f"MINIGRAD_REQUIRE names {sorted(unknown)}; known are {sorted(OPTIONAL)}")
+    missing = sorted(name for name in REQUIRED if not OPTIONAL[name])
+    if missing:
+        raise pytest.UsageError(f"MINIGRAD_REQUIRE asks for {missing}, which are not installed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for name, here in OPTIONAL.items():
+        marked = [item for item in items if item.get_closest_marker(name)]
+        if not here:
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason=f"{name} is not installed"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for name, here in OPTIONAL.items():
+        skipped = [r for r in terminalreporter.stats.get("skipped", []) if name in str(r.longrepr)]
+        if not here and skipped:
+            terminalreporter.write_line(
+                f"{len(skipped)} tests that compare with {name} were SKIPPED: {name} is not installed "
+                f"(set MINIGRAD_REQUIRE={name} to make that an error)",
+                yellow=True,
+            )
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Every test starts from the same random state, whatever ran before it."""
+    mg.manual_seed(0)
