@@ -167,6 +167,13 @@ def max_rows(array: Array) -> Array:
     return np.maximum.reduce(array) if type(array) is np.ndarray else array.max(axis=0)
 
 
+@lru_cache(maxsize=32)
+def _host_arange(n: int) -> np.ndarray:
+    each = np.arange(n)
+    each.flags.writeable = False
+    return each
+
+
 def flat_positions(xp: Any, rows: Array, count: int, columns: int) -> Array:
     """row * columns + column for column = 0, 1, ...: where one entry of each column lies in a flat (count, columns).
 
@@ -182,9 +189,9 @@ def flat_positions(xp: Any, rows: Array, count: int, columns: int) -> Array:
     Raises:
         ValueError: a row out of range, on the host only (a look at the values would stall a device).
     """
-    each = xp.arange(columns)
     if type(rows) is not np.ndarray:
-        return xp.multiply(rows, columns, dtype=xp.int64) + each  # small integer dtypes would overflow
+        return xp.multiply(rows, columns, dtype=xp.int64) + xp.arange(columns)  # small integer dtypes would overflow
+    each = _host_arange(columns)
     if rows.dtype == np.uint64:
         rows = rows.astype(np.int64)  # NumPy indexes with signed integers
     return np.ravel_multi_index((rows, each), (count, columns)) if columns else each

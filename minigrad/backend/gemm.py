@@ -12,6 +12,8 @@ import numpy as np
 
 from .device import HOST, Array, provider_of
 
+_HostArray = np.ndarray
+
 
 def matmul(a: Array, b: Array, out: Array | None = None, accumulate: bool = False) -> Array:
     """The 2-D product a @ b, optionally into an existing array.
@@ -25,7 +27,7 @@ def matmul(a: Array, b: Array, out: Array | None = None, accumulate: bool = Fals
     Returns:
         `out`, or a new array.
     """
-    if type(a) is not np.ndarray:
+    if a.__class__ is not _HostArray:
         xp = (provider_of(a) or HOST).xp
         if out is None or accumulate:
             product = xp.matmul(a, b)
@@ -47,7 +49,7 @@ def matmul(a: Array, b: Array, out: Array | None = None, accumulate: bool = Fals
 
 
 @lru_cache(maxsize=64)
-def _host_ones(n: int, dtype: str) -> np.ndarray:
+def _host_ones(n: int, dtype: np.dtype) -> np.ndarray:
     ones = np.ones(n, dtype)
     ones.flags.writeable = False
     return ones
@@ -64,10 +66,10 @@ def column_sum(a: Array, out: Array | None = None, accumulate: bool = False) -> 
     Returns:
         `out`, or a new array.
     """
-    if type(a) is not np.ndarray:
+    if a.__class__ is not _HostArray:
         total = a.sum(axis=0)
     else:
-        ones = _host_ones(a.shape[0], a.dtype.char)
+        ones = _host_ones(a.shape[0], a.dtype)
         if out is not None and not accumulate:
             return np.dot(ones, a, out=out)
         total = np.dot(ones, a)

@@ -18,6 +18,8 @@ last_write: VersionCell = [0]
 """When any storage was last written: a node younger than this needs no look at its cells."""
 
 
-def mark_written(cell: VersionCell) -> None:
+def mark_written(*cells: VersionCell) -> None:
     """Note a write, so that backward refuses values that were saved before it."""
-    cell[0] = last_write[0] = next_index()
+    last_write[0] = now = next_index()
+    for cell in cells:
+        cell[0] = now

@@ -119,7 +119,7 @@ def _cross_entropy(xp: Any, logits: Any, labels: Any, scale: Any, *, reduce: boo
     at = flat_positions(xp, labels, *e.shape)
     picked = e.reshape(-1)[at]
     xp.exp(e, out=e)
-    total = sum_rows(e)
+    total = gemm.column_sum(e)
     losses = xp.log(total)
     losses -= picked
     if not reduce:

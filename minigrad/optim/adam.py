@@ -85,25 +85,25 @@ class Adam(Optimizer):
     def update(self, xp: Any, group: Mapping[str, Any], c: Any, p: Any, g: Any, *buffers: Any) -> None:
         m, v, *largest, t, d = buffers
         if group["maximize"]:
-            g = xp.negative(g, out=d)
+            g = xp.negative(g, d)
         if group["weight_decay"]:
             if self.decoupled:
                 p *= c.shrink
             else:
-                xp.multiply(p, c.weight_decay, out=t)
-                g = xp.add(g, t, out=d)
+                xp.multiply(p, c.weight_decay, t)
+                g = xp.add(g, t, d)
         m *= c.beta1
-        xp.multiply(g, c.keep1, out=t)
+        xp.multiply(g, c.keep1, t)
         m += t
         v *= c.beta2
-        xp.multiply(g, g, out=t)
+        xp.multiply(g, g, t)
         t *= c.keep2
         v += t
         if largest:
             v = xp.maximum(largest[0], v, out=largest[0])
-        xp.sqrt(v, out=t)
+        xp.sqrt(v, t)
         t += c.eps
-        xp.divide(m, t, out=t)
+        xp.divide(m, t, t)
         t *= c.step_size
         p -= t
 

@@ -205,8 +205,7 @@ class Optimizer:
             coefficients = part.table.rows[row]
             for chunk in c.chunks:
                 self.update(xp, group, coefficients, *chunk)
-            for cell in c.cells:
-                mark_written(cell)
+            mark_written(*c.cells)
 
     # --- packing --------------------------------------------------------------------------------------------------
 

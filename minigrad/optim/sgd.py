@@ -83,23 +83,23 @@ class SGD(Optimizer):
     def update(self, xp: Any, group: Mapping[str, Any], c: Any, p: Any, g: Any, *buffers: Any) -> None:
         *velocity, t, d = buffers
         if group["maximize"]:
-            g = xp.negative(g, out=d)
+            g = xp.negative(g, d)
         if group["weight_decay"]:
-            xp.multiply(p, c.weight_decay, out=t)
-            g = xp.add(g, t, out=d)
+            xp.multiply(p, c.weight_decay, t)
+            g = xp.add(g, t, d)
         if not velocity:
-            xp.multiply(g, c.lr, out=t)
+            xp.multiply(g, c.lr, t)
             p -= t
             return
         v = velocity[0]
         v *= c.momentum
-        xp.multiply(g, c.gain, out=t)
+        xp.multiply(g, c.gain, t)
         v += t
         # t is free again; what is left is p -= lr v, or p -= lr (g + momentum v), with lr inside v or not
         if group["nesterov"]:
-            xp.multiply(v, c.momentum, out=t)
+            xp.multiply(v, c.momentum, t)
             if group["scale_velocity_by_lr"]:
-                t += xp.multiply(g, c.lr, out=d)
+                t += xp.multiply(g, c.lr, d)
             else:
                 t += g
                 t *= c.lr
@@ -107,5 +107,5 @@ class SGD(Optimizer):
         elif group["scale_velocity_by_lr"]:
             p -= v
         else:
-            xp.multiply(v, c.lr, out=t)
+            xp.multiply(v, c.lr, t)
             p -= t
