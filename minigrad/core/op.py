@@ -50,13 +50,14 @@ class Op:
     arity = 0
     """1 or 2 where the engine may call the rules without looking further; set in ops/short_calls.py."""
     by_arity: ClassVar[dict[int, type[Op]]] = {}
-    """Subclasses with a short way for calls of one and two arrays without parameters (ops/short_calls.py)."""
+    """Subclasses with a short way for calls of so many arrays (ops/short_calls.py)."""
 
     def __new__(cls, name: str, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Op:
-        plain = cls is Op and not kwargs.get("residual") and not kwargs.get("view")
         kinds = [p.kind for p in inspect.signature(forward).parameters.values()][1:]
-        if plain and all(kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds):
-            cls = cls.by_arity.get(len(kinds), cls)
+        arrays = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        plain = arrays == len(kinds) and not kwargs.get("residual")
+        if cls is Op and not kwargs.get("view") and (plain or (arrays == 3 and kinds[2] is kinds[0])):
+            cls = cls.by_arity.get(arrays, cls)
         return super().__new__(cls)
 
     def __init__(
@@ -92,11 +93,9 @@ class Op:
                 f"{name}: saves={saves!r} names {unknown[0]!r}, which is no argument position and not 'out'"
             )
         # Positions not saved. A variadic op saves all or none: any entry here drops all.
-        self.drops = () if saves is None else (0,) if self.variadic else self._others(saves)
+        count = 0 if saves is None else 1 if self.variadic else len(positional)
+        self.drops = tuple(i for i in range(count) if self.variadic or i not in (saves or ()))
         self.rules_complete = False
-
-    def _others(self, saves: Sequence[int | str]) -> tuple[int, ...]:
-        return tuple(i for i in range(len(self.arg_names)) if i not in saves)
 
     def __repr__(self) -> str:
         return f"<Op {self.name}>"
@@ -187,7 +186,7 @@ class Op:
             out, residual = out
         if out.__class__ is not HostArray:
             if out.__class__ is tuple:
-                return self._record_many(out, arrays, parents, cells, params, xp)
+                return self.record_many(out, arrays, parents, cells, params, xp)
             if provider_of(out) is None:
                 out = xp.asarray(out)  # NumPy hands out scalars for 0-d results
         result: Any = _new(Variable._tensor_class)
@@ -202,7 +201,7 @@ class Op:
                 cells.append(cell)
         return result
 
-    def _record_many(
+    def record_many(
         self, outs: Any, arrays: list[Any], parents: list[Any], cells: list[Any], params: dict[str, Any], xp: Any
     ) -> tuple[Any, ...]:
         """The same for a tuple of outputs, each tied to the node by an Output of its own."""
@@ -253,7 +252,7 @@ class Op:
             result.append(a)
         return result
 
-    def traces(self, parents: list[Any]) -> bool:
+    def traces(self, parents: Sequence[Any]) -> bool:
         """Whether a call with these parents is recorded.
 
         Raises:

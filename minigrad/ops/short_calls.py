@@ -1,4 +1,4 @@
-"""The hot path: ops of one and two arrays without parameters, called on host tensors.
+"""The hot path: ops of one, two and three arrays, called on host tensors.
 
 Same semantics as Op.__call__, spelled out per arity: on one-element arrays the loop over the arguments there costs
 as much as the arithmetic. Whatever is not an everyday call goes to Op.__call__ before anything has happened.
@@ -127,4 +127,61 @@ class BinaryOp(Op):
         return result
 
 
-Op.by_arity.update({1: UnaryOp, 2: BinaryOp})
+class TernaryOp(Op):
+    """An op of three arrays (or None), with or without parameters and a residual: the fused ones of a training step."""
+
+    def __call__(self, x: Any, y: Any, z: Any, **params: Any) -> Any:
+        a, b, c = x, y, z
+        x_parent = y_parent = z_parent = x_cell = y_cell = z_cell = None
+        if isinstance(x, Variable):
+            a, x_parent, x_cell = x._data, x._node, x._cell
+        if isinstance(y, Variable):
+            b, y_parent, y_cell = y._data, y._node, y._cell
+        if isinstance(z, Variable):
+            c, z_parent, z_cell = z._data, z._node, z._cell
+        if (
+            (a.__class__ is not HostArray and a.__class__ not in PLAIN)
+            or (b.__class__ is not HostArray and b.__class__ not in PLAIN)
+            or (c.__class__ is not HostArray and c.__class__ not in PLAIN)
+        ):
+            return Op.__call__(self, x, y, z, **params)
+        out = self.forward(HOST_MODULE, a, b, c, **params)
+        cells = [x_cell, y_cell, z_cell]
+        parents = (x_parent, y_parent, z_parent)
+        residual = None
+        if self.residual:
+            out, residual = out
+        if x_cell is None and y_cell is None and z_cell is None:
+            return out
+        if out.__class__ is not HostArray:
+            if out.__class__ is tuple:
+                return self.record_many(out, [a, b, c], list(parents), cells, params, HOST_MODULE)
+            out = HOST_MODULE.asarray(out)
+        result: Any = _new(Variable._tensor_class)
+        result._data = out
+        result._cell = cell = [0]
+        result._node = None
+        if mode.recording and self.traces(parents) and (out.dtype is _FLOAT32 or out.dtype.kind == "f"):
+            saved = [a, b, c]
+            for i in self.drops:
+                saved[i], cells[i] = unsaved(saved[i], parents[i]), None
+            result._node = node = _new(Node)
+            node.op = self
+            node.shape = out.shape
+            node.dtype = out.dtype
+            node.device = "cpu"
+            node.params = params
+            node.parents = parents
+            node.saved = saved
+            node.residual = residual
+            if self.saves_out:
+                node.out = out
+                cells.append(cell)
+            else:
+                node.out = None
+            node.cells = cells
+            node.index = next_index()
+        return result
+
+
+Op.by_arity.update({1: UnaryOp, 2: BinaryOp, 3: TernaryOp})

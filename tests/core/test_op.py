@@ -325,3 +325,12 @@ def test_scalars_do_not_promote() -> None:
     x.grad = None
     z.backward()
     assert x.grad.dtype == np.float32
+
+
+def test_an_op_of_three_arrays_may_have_several_outputs() -> None:
+    op = mg.Op("three_in_two_out", lambda xp, x, y, z: (x * y, y + z), saves=(0, 1))
+    op.defvjp_all(lambda needs, g, out, x, y, z: (g[0] * y, g[0] * x + g[1], g[1]))
+    x, y, z = (mg.tensor(np.array([v]), requires_grad=True) for v in (2.0, 3.0, 5.0))
+    product, total = op(x, y, z)
+    (product * total).sum().backward()
+    assert [t.grad.item() for t in (x, y, z)] == [3 * 8, 2 * 8 + 6, 6]
