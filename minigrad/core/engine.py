@@ -95,7 +95,8 @@ def _run(roots: list[Any], seeds: list[Any], inputs: Any, retain_graph: bool | N
             arity = op.arity
             parts: Any
             if arity == 1:
-                parts = (op.vjps[0](g, out, args[0]),)
+                params = node.params
+                parts = (op.vjps[0](g, out, args[0], **params) if params else op.vjps[0](g, out, args[0]),)
             elif arity == 2:
                 first, second = op.vjps
                 x, y = args
@@ -150,9 +151,10 @@ def _run(roots: list[Any], seeds: list[Any], inputs: Any, retain_graph: bool | N
 
 def _reachable(roots: list[Any]) -> list[Any]:
     """Every node but the leaves that the roots depend on, newest first: each comes after all its users."""
-    order = [root for root in dict.fromkeys(roots) if root.__class__ is not Leaf]
+    order = [root for root in roots if root.__class__ is not Leaf]
+    order = order if len(order) < 2 else list(dict.fromkeys(order))
     seen = set(order)
-    stack = list(order)
+    stack = order.copy()
     while stack:
         parents = stack.pop().parents
         if parents is None:

@@ -55,8 +55,9 @@ class Op:
     def __new__(cls, name: str, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Op:
         kinds = [p.kind for p in inspect.signature(forward).parameters.values()][1:]
         arrays = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        plain = arrays == len(kinds) and not kwargs.get("residual")
-        if cls is Op and not kwargs.get("view") and (plain or (arrays == 3 and kinds[2] is kinds[0])):
+        fixed = all(kind is not inspect.Parameter.VAR_POSITIONAL for kind in kinds)
+        plain = (arrays == len(kinds) or arrays in (1, 3)) and (arrays == 3 or not kwargs.get("residual"))
+        if cls is Op and fixed and plain and (arrays == 1 or not kwargs.get("view")):
             cls = cls.by_arity.get(arrays, cls)
         return super().__new__(cls)
 

@@ -15,6 +15,7 @@ from ..core.op import HOST_MODULE, PLAIN, HostArray, Op, unsaved
 from ..core.variable import Variable
 
 _new: Any = object.__new__
+_Scalar: Any = HOST_MODULE.generic  # what NumPy hands out for 0-d results
 _FLOAT32 = HOST_MODULE.dtype("float32")  # NumPy has one object for it; comparing that is quicker than asking its kind
 
 
@@ -32,19 +33,23 @@ class UnaryOp(Op):
 
     arity = 1
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Any, **params: Any) -> Any:
         if not isinstance(x, Variable):
-            return self.forward(HOST_MODULE, x) if x.__class__ is HostArray else Op.__call__(self, x)
+            if x.__class__ is not HostArray:
+                return Op.__call__(self, x, **params)
+            return self.forward(HOST_MODULE, x, **params) if params else self.forward(HOST_MODULE, x)
         a = x._data
         if a.__class__ is not HostArray:
-            return Op.__call__(self, x)
+            return Op.__call__(self, x, **params)
         parent = x._node
-        out = self.forward(HOST_MODULE, a)
+        out = self.forward(HOST_MODULE, a, **params) if params else self.forward(HOST_MODULE, a)
         if out.__class__ is not HostArray:
-            return self.record(out, [a], [parent], [x._cell], {}, HOST_MODULE)
+            if not isinstance(out, _Scalar):  # several outputs, or one on another device
+                return self.record(out, [a], [parent], [x._cell], params, HOST_MODULE)
+            out = HOST_MODULE.asarray(out)
         result: Any = _new(Variable._tensor_class)
         result._data = out
-        result._cell = cell = [0]
+        result._cell = cell = x._cell if self.view else [0]
         result._node = None
         dtype = out.dtype
         if (
@@ -53,7 +58,12 @@ class UnaryOp(Op):
             and (dtype is _FLOAT32 or dtype.kind == "f")
             and (self.rules_complete or self.traces([parent]))
         ):
-            result._node = node = _new(HostNode)
+            if params:
+                result._node = node = _new(Node)
+                node.params = params
+                node.device = "cpu"
+            else:
+                result._node = node = _new(HostNode)
             node.op = self
             node.shape = out.shape
             node.dtype = dtype

@@ -51,7 +51,7 @@ class _Partition:
         """The flat state buffer of a name, zeros when first asked for."""
         if name not in self.state:
             self.state[name] = arrays.aligned_zeros(self.store.size, self.store.dtype, self.store.device)
-            self.names = ()  # the chunks lack it
+            self.live = []  # the chunks lack it
         return self.state[name]
 
     def settle(self) -> None:
@@ -60,7 +60,7 @@ class _Partition:
             for i in c.positions:
                 self.steps[i] = c.step
 
-    def classify(self, live: list[bool], names: Sequence[str], columns: Sequence[str]) -> None:
+    def classify(self, live: list[bool], names: tuple[str, ...], columns: Sequence[str]) -> None:
         """Sort the live parameters into classes of equal step count and lay out the chunks of each."""
         self.settle()
         buffers = [self.store.p, self.store.g, *(self.buffer(name) for name in names)]
@@ -77,7 +77,7 @@ class _Partition:
                     chunks.append((*(x[a:b] for x in buffers), *(s[: b - a] for s in self._scratch)))
             self.classes.append(_Class(step, positions, chunks, [self.parameters[i]._cell for i in positions]))
         self.table = ControlTable(columns, len(self.classes), self.store.dtype, self.store.device)
-        self.live, self.names = live, tuple(names)
+        self.live, self.names = live, names
 
 
 class Optimizer:
@@ -104,6 +104,7 @@ class Optimizer:
         self.param_groups: list[dict[str, Any]] = []
         self._partitions: list[list[_Partition]] = []
         self._validated: list[list[Any]] = []
+        self._names: list[tuple[str, ...]] = []
         given = list(params)
         if not given:
             raise ValueError("the optimizer got no parameters: is the model empty, or its generator used up?")
@@ -167,6 +168,7 @@ class Optimizer:
         self.validate(group)
         self.param_groups.append(group)
         self._validated.append([group[name] for name in self.defaults])
+        self._names.append(self.state_names(group))
         self._partitions.append(self._partition(group))
 
     def zero_grad(self) -> None:
@@ -187,7 +189,8 @@ class Optimizer:
             if hyper != self._validated[i]:
                 self.validate(group)
                 self._validated[i] = hyper
-            names = self.state_names(group)
+                self._names[i] = self.state_names(group)
+            names = self._names[i]
             for part in self._partitions[i]:
                 live = [p._leaf.live and p._node is not None for p in part.parameters]
                 if live != part.live or names != part.names:
