@@ -123,3 +123,15 @@ def cases(draw: Any, row: OpSpec, dtype: Any = np.float64, layouts: bool = False
         allowed = LAYOUTS[:-1] if row.min_gap or any(callable(k) for k in row.kinks) else LAYOUTS
         arrays = tuple(lay_out(a, draw(st.sampled_from(allowed))) for a in arrays)
     return Case(row, arrays, params, seed)
+
+
+def fixed_case(row: OpSpec, seed: int) -> Case | None:
+    """A deterministic case that is not empty, another for each seed."""
+    shapes = row.shapes or tuple((s,) * row.arity for s in [(2, 3), (3,), (1, 2)])
+    full = [case for case in shapes if not any(0 in s for s in case)] or shapes
+    chosen = full[seed % len(full)]
+    variants = row.variants(chosen)
+    if not variants:
+        return None
+    arrays = row.arguments(np.random.default_rng(seed), chosen)
+    return Case(row, arrays, dict(variants[seed % len(variants)]), seed)

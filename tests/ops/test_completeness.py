@@ -5,13 +5,10 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
-from draws import Case
+from draws import fixed_case
 from inventory import all_ops, noting, public_functions
 from rows import ROWS
-
-from minigrad.testing import OpSpec
 
 # Helpers that compute no value of their own; the functions that call them are in the tables.
 HELPERS = {
@@ -22,23 +19,13 @@ HELPERS = {
 }
 
 
-def one_case(row: OpSpec, seed: int) -> Case | None:
-    shapes = row.shapes or tuple((s,) * row.arity for s in [(2, 3), (3,), (1, 2)])
-    chosen = shapes[seed % len(shapes)]
-    variants = row.variants(chosen)
-    if not variants:
-        return None
-    arrays = row.arguments(np.random.default_rng(seed), chosen)
-    return Case(row, arrays, dict(variants[seed % len(variants)]), seed)
-
-
 @pytest.fixture(scope="module")
 def reached() -> set[str]:
     """The ops that ran in the forwards of the rows, over a few shapes and parameters of each."""
     with noting() as seen:
         for row in ROWS:
             for seed in range(6):
-                case = one_case(row, seed)
+                case = fixed_case(row, seed)
                 if case is not None:
                     case.call(*case.tracked())
     return seen

@@ -6,29 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from draws import Case
+from draws import Case, fixed_case
 from inventory import all_ops, noting
 from rows import ROWS
 
 from minigrad.core.node import Indexed
 from minigrad.core.op import Op
 from minigrad.errors import GradientError
-from minigrad.testing import OpSpec, gradcheck
+from minigrad.testing import gradcheck
 
 FACTOR = 1.001
 SEEDS = 12
-
-
-def case_of(row: OpSpec, seed: int) -> Case | None:
-    """A deterministic case that is not empty, another for each seed."""
-    shapes = row.shapes or tuple((s,) * row.arity for s in [(2, 3), (3,), (1, 2)])
-    full = [case for case in shapes if not any(0 in s for s in case)] or shapes
-    chosen = full[seed % len(full)]
-    variants = row.variants(chosen)
-    if not variants:
-        return None
-    arrays = row.arguments(np.random.default_rng(seed), chosen)
-    return Case(row, arrays, dict(variants[seed % len(variants)]), seed)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +27,7 @@ def cases_of() -> dict[str, list[Case]]:
         if not row.order:
             continue
         for seed in range(SEEDS):
-            case = case_of(row, seed)
+            case = fixed_case(row, seed)
             if case is None:
                 continue
             with noting() as seen:
