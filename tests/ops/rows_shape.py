@@ -57,7 +57,7 @@ def _stacks(*shapes: Shape) -> list[dict[str, Any]]:
 
 
 SHAPE = [
-    OpSpec("reshape", shape.reshape, np.reshape, params=_reshapes,
+    OpSpec("reshape", shape.reshape, lambda x, shape: np.reshape(x, shape), params=_reshapes,
            torch=lambda x, shape: x.reshape(shape)),
     OpSpec("transpose", shape.transpose, np.transpose, params=_permutations),
     OpSpec("swapaxes", shape.swapaxes, np.swapaxes, params=_swaps,
