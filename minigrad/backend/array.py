@@ -157,13 +157,8 @@ def aligned_zeros(size: int, dtype: Any, device: str, alignment: int = 256) -> A
     return buffer[skip : skip + size]
 
 
-def sum_rows(array: Array) -> Array:
-    """The sum over the first axis; on the host without the wrappers of ndarray.sum, which cost as much as a row."""
-    return np.add.reduce(array) if type(array) is np.ndarray else array.sum(axis=0)
-
-
 def max_rows(array: Array) -> Array:
-    """The maximum over the first axis, likewise."""
+    """The maximum over the first axis; on the host without ndarray.max's wrappers, which cost as much as a row."""
     return np.maximum.reduce(array) if type(array) is np.ndarray else array.max(axis=0)
 
 

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from ..backend import gemm
-from ..backend.array import flat_positions, max_rows, relu_in_place, relu_slope, sum_rows
+from ..backend.array import flat_positions, max_rows, relu_in_place, relu_slope
 from ..core.op import Op
 from ..errors import ShapeError
 from .linalg import column_sum_into, product_into
@@ -126,7 +126,7 @@ def _cross_entropy(xp: Any, logits: Any, labels: Any, scale: Any, *, reduce: boo
         losses *= scale
         return losses, (e, total, at)
     # a number can wait until after the sum
-    value = sum_rows(losses) * scale if type(scale) is float else sum_rows(losses * scale)
+    value = gemm.column_sum(losses) * scale if type(scale) is float else gemm.column_sum(losses * scale)
     return value, (e, total, at)
 
 

@@ -15,7 +15,7 @@ from ..tensor import Tensor, as_raw
 from .control import ControlTable
 from .parameters import Store, pack
 
-CHUNK = 1 << 15
+CHUNK = 1 << 16
 """Elements an update works on at a time: a chunk of each buffer together stays in the second-level cache."""
 
 
