@@ -51,15 +51,17 @@ class Op:
     """1 or 2 where the engine may call the rules without looking further; set in ops/short_calls.py."""
     by_arity: ClassVar[dict[int, type[Op]]] = {}
     """Subclasses with a short way for calls of so many arrays (ops/short_calls.py)."""
+    takes: ClassVar[frozenset[str]] = frozenset()
+    """Of "params", "view" and "residual", what a short way can deal with."""
 
     def __new__(cls, name: str, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Op:
         kinds = [p.kind for p in inspect.signature(forward).parameters.values()][1:]
         arrays = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        fixed = all(kind is not inspect.Parameter.VAR_POSITIONAL for kind in kinds)
-        plain = (arrays == len(kinds) or arrays in (1, 3)) and (arrays == 3 or not kwargs.get("residual"))
-        if cls is Op and fixed and plain and (arrays == 1 or not kwargs.get("view")):
-            cls = cls.by_arity.get(arrays, cls)
-        return super().__new__(cls)
+        needs = {name for name in ("view", "residual") if kwargs.get(name)} | (
+            {"params"} if arrays < len(kinds) else set()
+        )
+        short = cls.by_arity.get(arrays) if cls is Op and inspect.Parameter.VAR_POSITIONAL not in kinds else None
+        return super().__new__(cls if short is None or needs - short.takes else short)
 
     def __init__(
         self,

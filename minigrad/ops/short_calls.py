@@ -32,6 +32,7 @@ class UnaryOp(Op):
     """An op of one array."""
 
     arity = 1
+    takes = frozenset({"params", "view"})
 
     def __call__(self, x: Any, **params: Any) -> Any:
         if not isinstance(x, Variable):
@@ -138,7 +139,9 @@ class BinaryOp(Op):
 
 
 class TernaryOp(Op):
-    """An op of three arrays (or None), with or without parameters and a residual: the fused ones of a training step."""
+    """An op of three arrays (or None): the fused ones of a training step."""
+
+    takes = frozenset({"params", "residual"})
 
     def __call__(self, x: Any, y: Any, z: Any, **params: Any) -> Any:
         a, b, c = x, y, z
