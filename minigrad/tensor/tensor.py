@@ -211,6 +211,12 @@ class Tensor(Conversions):
             new.grad = wrap(arrays.owned(grad._data))
         return new
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the values, the device and requires_grad; not the gradient, nor a place in a flat buffer."""
+        if not self.is_leaf:
+            raise GraphError("only leaf tensors can be pickled: call .detach() first")
+        return _restore, (type(self), arrays.to_host(self._data), self.device, self.requires_grad)
+
     def __copy__(self) -> Tensor:
         return copy.deepcopy(self)
 
@@ -326,6 +332,15 @@ class Tensor(Conversions):
         parts = tuple(as_raw(p) for p in parts)
         self._data[parts if isinstance(index, tuple) else parts[0]] = as_raw(value)
         mark_written(self._cell)
+
+
+def _restore(cls: type[Tensor], values: np.ndarray, device: str, requires_grad: bool) -> Tensor:
+    """The tensor that was pickled."""
+    new: Tensor = object.__new__(cls)
+    new._data, new._node, new._cell = arrays.to_device(arrays.owned(values), device), None, [0]
+    if requires_grad:
+        new.requires_grad = True
+    return new
 
 
 Variable._tensor_class = Tensor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import pickle
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -356,3 +357,19 @@ def test_a_module_dies_with_its_last_reference() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_pickle_keeps_values_ties_and_buffers() -> None:
+    model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Linear(3, 3))
+    model[2].weight = model[0].weight
+    mg.optim.Adam(model.parameters())
+    model(mg.tensor(np.arange(6, dtype=np.float32).reshape(2, 3)))
+    twin = pickle.loads(pickle.dumps(model))
+    assert twin[2].weight is twin[0].weight
+    assert [type(p) for p in twin.parameters()] == [nn.Parameter] * 5
+    for (name, a), (other, b) in zip(model.state_dict().items(), twin.state_dict().items(), strict=True):
+        assert name == other
+        np.testing.assert_array_equal(a.data, b.data)
+        assert not np.shares_memory(a.data, b.data)
+    with pytest.raises(mg.GraphError, match="only leaf tensors can be pickled"):
+        pickle.dumps(model[0].weight * 2)
