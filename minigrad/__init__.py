@@ -1,6 +1,6 @@
 """minigrad: reverse-mode autodiff on NumPy or CuPy, made for training small networks fast."""
 
-from . import nn, optim, testing
+from . import data, nn, optim, testing
 from .backend.random import manual_seed
 from .core.modes import enable_grad, is_grad_enabled, no_grad
 from .core.op import Op

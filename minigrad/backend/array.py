@@ -10,12 +10,10 @@ import numpy as np
 from ..errors import DTypeError
 from .device import HOST, Array, device_of, provider_for, provider_of, resolve_device
 
-FLOAT_KINDS = "f"
-
 
 def is_floating(dtype: Any) -> bool:
     """True for the dtypes that can carry a gradient (real floating point)."""
-    return np.dtype(dtype).kind in FLOAT_KINDS
+    return np.dtype(dtype).kind == "f"
 
 
 def _first_leaf(obj: Any) -> Any:

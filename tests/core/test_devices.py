@@ -101,6 +101,15 @@ def test_labels() -> None:
             mg.tensor([1.0], device=wrong)
 
 
+def test_the_reason_why_there_is_no_accelerator() -> None:
+    assert devices.accelerator_reason() == ""
+    devices.install(None, "the driver is missing")
+    assert devices.accelerator_reason() == "the driver is missing"
+    assert devices.resolve_device("auto") == "cpu"
+    with pytest.raises(mg.DeviceError, match="'cuda:1' is not usable here: the driver is missing"):
+        mg.tensor([1.0], device="cuda:1")
+
+
 def test_work_and_gradients_stay_on_the_device() -> None:
     x, w = leaf([[1.0, 2.0], [3.0, 4.0]]), leaf([[0.5, -0.5], [1.0, 0.25]])
     loss = ew.tanh(x @ w.T + 1.0).sum() + softmax.logsumexp(x) + reduce.max(w) + x[0].sum() + x[[0, 0], [1, 1]].sum()
@@ -213,3 +222,25 @@ def test_a_copy_on_another_device_is_storage_of_its_own() -> None:
         moved += 1.0
     loss.backward()
     assert np.array_equal(w.grad.data, [1.0, 2.0])
+
+
+def test_training_on_the_device_is_training_on_the_cpu() -> None:
+    """Same initial weights, batches and masks from one seed; loader, layers, clip and optimizer stay on the device."""
+
+    def train(device: str) -> list[np.ndarray]:
+        mg.manual_seed(3)
+        rng = np.random.default_rng(0)
+        x, y = rng.standard_normal((20, 5)).astype(np.float32), rng.integers(0, 3, 20)
+        model = mg.nn.MLP(5, [8], 3, dropout=0.2, normalization="layer").to(device)
+        optimizer = mg.optim.AdamW(model.parameters(), lr=0.01)
+        for batch, labels in mg.data.DataLoader((x, y), 8, device=device):
+            optimizer.zero_grad()
+            mg.nn.functional.cross_entropy(model(batch), labels).backward()
+            norm = mg.optim.clip_grad_norm(model.parameters(), 0.5)
+            optimizer.step()
+            assert norm.device == model.layers[0].weight.grad.device == batch.device
+        assert {p.device for p in model.parameters()} == {batch.device}
+        return [p.cpu().detach().numpy() for p in model.parameters()]
+
+    for ours, cpu in zip(train("cuda"), train("cpu"), strict=True):
+        np.testing.assert_allclose(ours, cpu, rtol=1e-5, atol=1e-6)
