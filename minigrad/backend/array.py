@@ -16,6 +16,11 @@ def is_floating(dtype: Any) -> bool:
     return np.dtype(dtype).kind == "f"
 
 
+def is_integer(value: Any) -> bool:
+    """True for a Python or NumPy integer that is not a bool."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def _first_leaf(obj: Any) -> Any:
     """The first innermost element of nested lists and tuples."""
     while isinstance(obj, (list, tuple)) and obj:
@@ -91,17 +96,14 @@ def zeros(shape: tuple[int, ...], dtype: Any, device: str) -> Array:
     return provider_for(device).zeros(shape, dtype, device)
 
 
-_host_zeros: dict[Any, np.ndarray] = {}
+@lru_cache(maxsize=8)
+def _host_zero(dtype: Any) -> np.ndarray:
+    return np.zeros((), dtype)
 
 
 def zero(array: Array) -> Any:
     """0 as the cheapest operand beside `array`: on the host a 0-d array, which NumPy takes faster than a number."""
-    if type(array) is not np.ndarray:
-        return 0
-    found = _host_zeros.get(array.dtype)
-    if found is None:
-        found = _host_zeros[array.dtype] = np.zeros((), array.dtype)
-    return found
+    return _host_zero(array.dtype) if type(array) is np.ndarray else 0
 
 
 SMALL = 4096

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .array import to_device
+from .array import is_integer, to_device
 from .device import Array
 
 STREAMS = ("init", "shuffle", "split", "dropout", "noise")
@@ -64,7 +64,7 @@ def manual_seed(seed: int) -> None:
         ValueError: negative.
     """
     global _state
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+    if not is_integer(seed):
         raise TypeError(f"seed must be an integer, got {type(seed).__name__}")
     if seed < 0:
         raise ValueError(f"seed must not be negative, got {seed}")

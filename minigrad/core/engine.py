@@ -209,45 +209,47 @@ def _apply_rules(
     """
     if node.__class__ is MultiNode:
         g = _with_zeros(g, node, create_graph)
+    params = node.params
     raw = op.vjp_raw is not None and not create_graph
-    if not raw:
-        params = node.params
-        if op.vjp_all is None:
-            return [None if p is None else r(g, out, *args, **params) for p, r in zip(parents, op.vjps, strict=True)]
-        parts = op.vjp_all([p is not None for p in parents], g, out, *args, **params)
-        _check_count(op, parts, parents)
-        return parts
+    if op.vjp_all is None and not raw:
+        return [None if p is None else r(g, out, *args, **params) for p, r in zip(parents, op.vjps, strict=True)]
     needs: list[bool] = []
     dest: list[Any] = []
     given: list[Leaf] = []
     for p in parents:
         needs.append(p is not None)
         # not twice for one leaf in one call: the rule's second write would not know of the first
-        if into_leaves and p.__class__ is Leaf and p.is_writable(node.dtype) and p not in given:
+        if raw and into_leaves and p.__class__ is Leaf and p.is_writable(node.dtype) and p not in given:
             dest.append((p.array, p.live))
             given.append(p)
         else:
             dest.append(None)
-    parts = op.vjp_raw(dest, needs, g, out, node.residual, *args, **node.params)
-    _check_count(op, parts, parents)
+    if raw:
+        parts = op.vjp_raw(dest, needs, g, out, node.residual, *args, **params)
+    else:
+        parts = op.vjp_all(needs, g, out, *args, **params)
+    if len(parts) != len(parents):
+        raise GraphError(
+            f"the gradient rule of {op.name} returned {len(parts)} gradient(s) for {len(parents)} arguments; "
+            "return a tuple with None where `needs` is false"
+        )
     for leaf in given:
         if parts[parents.index(leaf)] is None:
             leaf.written()
     return parts
 
 
-def _check_count(op: Any, parts: Any, parents: Any) -> None:
-    if len(parts) != len(parents):
-        raise GraphError(
-            f"the gradient rule of {op.name} returned {len(parts)} gradient(s) for {len(parents)} arguments; "
-            "return a tuple with None where `needs` is false"
-        )
-
-
 def _combine(pieces: list[Indexed], node: Any) -> Any:
     """One dense gradient from all element and slice gradients of a node, in one call whatever their number."""
     spec = Spec(node.shape, node.dtype, node.device)
     return pieces[0].scatter(*[p.values for p in pieces], indices=tuple(p.index for p in pieces), spec=spec)
+
+
+def sum_to(part: Any, shape: tuple[int, ...]) -> Any:
+    """A gradient, array or Tensor, summed over the axes along which its argument of `shape` was broadcast."""
+    lead = len(part.shape) - len(shape)
+    ones = tuple(i + lead for i, n in enumerate(shape) if n == 1 and part.shape[i + lead] != 1)
+    return part if part.shape == shape else part.sum(axis=tuple(range(lead)) + ones).reshape(shape)
 
 
 def _fit(part: Any, parent: Any, node: Node, position: int) -> Any:
@@ -257,9 +259,7 @@ def _fit(part: Any, parent: Any, node: Node, position: int) -> Any:
     if part.shape != parent.shape:
         if not op.broadcasts or part.shape != node.shape:
             raise ShapeError(f"{where}: returned shape {part.shape}, the argument's is {parent.shape}")
-        lead = len(part.shape) - len(parent.shape)
-        ones = tuple(i + lead for i, n in enumerate(parent.shape) if n == 1 and part.shape[i + lead] != 1)
-        part = part.sum(axis=tuple(range(lead)) + ones).reshape(parent.shape)
+        part = sum_to(part, parent.shape)
     if part.dtype != parent.dtype:
         if node.dtype == parent.dtype:
             raise DTypeError(f"{where}: returned dtype {part.dtype}, the argument's is {parent.dtype}")

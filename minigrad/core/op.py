@@ -209,7 +209,7 @@ class Op:
     ) -> tuple[Any, ...]:
         """The same for a tuple of outputs, each tied to the node by an Output of its own."""
         outs = tuple(xp.asarray(o) if provider_of(o) is None else o for o in outs)
-        self.arity = 0
+        self.arity = 0  # its cotangents need zeros filled in, which the engine's short ways do not do
         results = tuple(wrap(o) for o in outs)
         if mode.recording and self.traces(parents):
             node = self._node(MultiNode, outs[0], arrays, parents, cells, params)

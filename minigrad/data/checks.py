@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from ..backend.array import is_integer
 from ..errors import ShapeError
-
-
-def is_integer(value: Any) -> bool:
-    """True for a Python or NumPy integer that is not a bool."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def check_seed(owner: str, seed: Any) -> int:

@@ -9,11 +9,12 @@ import numpy as np
 
 from ..backend import array as arrays
 from ..backend import random
+from ..backend.array import is_integer
 from ..backend.device import common_provider, provider_of, resolve_device
 from ..core.variable import wrap
 from ..errors import DTypeError, GraphError, ShapeError
 from ..tensor import Tensor, as_raw
-from .checks import check_lengths, check_seed, is_integer
+from .checks import check_lengths, check_seed
 
 
 class DataLoader:

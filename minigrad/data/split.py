@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..backend import random
-from ..backend.array import to_device, to_host
+from ..backend.array import is_integer, to_device, to_host
 from ..backend.device import device_of, provider_of
 from ..errors import ShapeError
 from ..tensor import Tensor, as_raw
-from .checks import check_lengths, check_seed, is_integer
+from .checks import check_lengths, check_seed
 from .datasets import Dataset
 
 

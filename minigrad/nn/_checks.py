@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend.array import is_integer
 from ..backend.device import device_of
 from ..core.variable import Variable
 from ..errors import DTypeError, GraphError, ShapeError
@@ -47,7 +48,7 @@ def check_count(name: str, what: str, value: Any) -> int:
         TypeError: not an integer.
         ValueError: negative.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+    if not is_integer(value):
         raise TypeError(f"{name}: {what} must be an integer, got {value!r}")
     if value < 0:
         raise ValueError(f"{name}: {what} must not be negative, got {value}")

@@ -5,18 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..backend import gemm
+from ..core.engine import sum_to
 from ..core.op import Op
 from ..errors import ShapeError
 from .shape import expand_dims, swapaxes
-
-
-def sum_to(part: Any, shape: tuple[int, ...]) -> Any:
-    """A gradient summed over the axes along which its argument was broadcast."""
-    if part.shape == shape:
-        return part
-    lead = part.ndim - len(shape)
-    ones = tuple(i + lead for i, n in enumerate(shape) if n == 1 and part.shape[i + lead] != 1)
-    return part.sum(axis=tuple(range(lead)) + ones).reshape(shape)
 
 
 def _matmul(xp: Any, x: Any, y: Any) -> Any:

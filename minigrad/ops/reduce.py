@@ -36,7 +36,7 @@ def normalize_axis(name: str, axis: Axis, ndim: int) -> tuple[int, ...] | None:
     return axes
 
 
-def _kept(shape: tuple[int, ...], axis: tuple[int, ...] | None) -> tuple[int, ...]:
+def kept_shape(shape: tuple[int, ...], axis: tuple[int, ...] | None) -> tuple[int, ...]:
     """The shape of a reduction with keepdims."""
     return tuple(1 if axis is None or i in axis else n for i, n in enumerate(shape))
 
@@ -51,7 +51,7 @@ def _count(shape: tuple[int, ...], axis: tuple[int, ...] | None) -> int:
 
 def _spread(g: Any, x: Any, axis: tuple[int, ...] | None) -> Any:
     """The gradient of a reduction over `axis`, repeated along it to the shape of x."""
-    return broadcast_to(g.reshape(_kept(x.shape, axis)), x.shape)
+    return broadcast_to(g.reshape(kept_shape(x.shape, axis)), x.shape)
 
 
 sum_ = Op("sum", lambda xp, x, *, axis, keepdims, dtype: x.sum(axis=axis, keepdims=keepdims, dtype=dtype), saves=())
@@ -73,7 +73,7 @@ var_.defvjp(_var_vjp)
 
 
 def _extremum_vjp(g: Any, out: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
-    at = equal(x, out.reshape(_kept(x.shape, axis))).astype(g.dtype)
+    at = equal(x, out.reshape(kept_shape(x.shape, axis))).astype(g.dtype)
     return _spread(g, x, axis) * (at / sum(at, axis=axis, keepdims=True))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core.op import Op
 from .elementwise import exp
-from .reduce import Axis, normalize_axis
+from .reduce import Axis, kept_shape, normalize_axis
 
 
 def _shift(xp: Any, x: Any, axis: Any) -> Any:
@@ -45,7 +45,7 @@ logsumexp_ = Op("logsumexp", _logsumexp, saves=(0, "out"))
 
 
 def _logsumexp_vjp(g: Any, out: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
-    kept = tuple(1 if axis is None or i in axis else n for i, n in enumerate(x.shape))
+    kept = kept_shape(x.shape, axis)
     return g.reshape(kept) * exp(x - out.reshape(kept))
 
 

@@ -36,7 +36,6 @@ class _Partition:
         self.store = store
         self.epoch = store.epoch
         self.parameters = parameters
-        self.leaves = [p._gradient_cell() for p in parameters]
         self.steps = [0] * len(parameters)
         self.state: dict[str, Any] = {}
         self.names: tuple[str, ...] = ()
@@ -106,9 +105,7 @@ class Optimizer:
         self._validated: list[list[Any]] = []
         self._names: list[tuple[str, ...]] = []
         given = list(params)
-        if not given:
-            raise ValueError("the optimizer got no parameters: is the model empty, or its generator used up?")
-        for group in given if isinstance(given[0], Mapping) else [{"params": given}]:
+        for group in given if given and isinstance(given[0], Mapping) else [{"params": given}]:
             self.add_param_group(group)
 
     # --- what a subclass writes ---------------------------------------------------------------------------------
@@ -175,8 +172,8 @@ class Optimizer:
         """Let no parameter have a gradient. The buffers stay as they are; the next backward overwrites them."""
         for partitions in self._partitions:
             for partition in partitions:
-                for leaf in partition.leaves:
-                    leaf.clear()
+                for p in partition.parameters:
+                    p._leaf.clear()
 
     def step(self) -> None:
         """Update every parameter that has a gradient and is not frozen, in one pass over the flat buffers."""

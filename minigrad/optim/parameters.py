@@ -121,7 +121,7 @@ def gradient_runs(parameters: Sequence[Tensor]) -> list[Array]:
         if leaf is None or not leaf.live:
             continue
         if leaf.store is None:
-            found.append(leaf.array.reshape(-1) if leaf.array.flags.c_contiguous else leaf.array)
+            found.append(leaf.array.reshape(-1))  # a view: the storage of a gradient is C-contiguous
         else:
             stores.setdefault(id(leaf.store), (leaf.store, []))[1].append(leaf.position)
     for store, positions in stores.values():

@@ -13,6 +13,7 @@ from rows import ROWS
 # Helpers that compute no value of their own; the functions that call them are in the tables.
 HELPERS = {
     "reduce.normalize_axis": "checks an axis argument",
+    "reduce.kept_shape": "works on shapes",
     "linalg.product_into": "half of a raw rule",
     "linalg.column_sum_into": "half of a raw rule",
     "normalize.moments": "raw arrays only; the argument of standardize",
