@@ -1,12 +1,13 @@
 """minigrad: reverse-mode autodiff on NumPy or CuPy, made for training small networks fast."""
 
-from . import data, nn, optim, testing
+from . import data, nn, optim, testing, training
 from .backend.random import manual_seed
 from .core.modes import enable_grad, is_grad_enabled, no_grad
 from .core.op import Op
 from .errors import (
     DeviceError,
     DTypeError,
+    FileFormatError,
     GradientError,
     GraphError,
     GraphWarning,
@@ -14,6 +15,7 @@ from .errors import (
     OptionalDependencyError,
     ShapeError,
 )
+from .io import load, save
 from .ops.elementwise import (
     absolute,
     add,
@@ -71,5 +73,5 @@ from .ops.shape import (
 )
 from .ops.softmax import logsumexp
 from .tensor import Tensor, tensor
-
-__version__ = "0.1.0"
+from .training import Checkpoint, History, evaluate, fit, predict
+from .version import __version__

@@ -32,6 +32,10 @@ class OptionalDependencyError(MinigradError, ImportError):
     """A feature needs a package that is not installed; the message names the extra."""
 
 
+class FileFormatError(MinigradError, ValueError):
+    """A file that is not what it should be; the message starts with its path."""
+
+
 class GraphWarning(UserWarning):
     """A value left the graph in a way that is probably not meant."""
 

@@ -38,7 +38,7 @@ def test_the_readme_has_snippets_and_opens_with_two_commands() -> None:
     assert len(SNIPPETS) >= 3
     commands = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[:2]
     assert [c.count("\n") for c in commands] == [1, 1]
-    assert "examples/train_digits.py" in commands[0]
+    assert "-m minigrad train" in commands[0]
     assert "pytest" in commands[1]
 
 

@@ -91,6 +91,11 @@ def to_host(array: Array) -> np.ndarray:
     return np.asarray(array) if provider is None or provider is HOST else provider.to_host(array)
 
 
+def double(array: Array) -> Any:
+    """A 0-d array as the cheapest thing that adds up in double precision: a Python float on the host."""
+    return float(array) if provider_of(array) in (HOST, None) else array.astype(np.float64)
+
+
 def zeros(shape: tuple[int, ...], dtype: Any, device: str) -> Array:
     """New zeros on `device` (a full label)."""
     return provider_for(device).zeros(shape, dtype, device)

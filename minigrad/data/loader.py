@@ -23,6 +23,8 @@ class DataLoader:
     The data is moved to the device once; a batch is one gather there. The order of an epoch depends on the seed and
     the epoch's number alone, so any epoch can be repeated, on any device.
 
+    With weights, an epoch draws as many rows as there are, with replacement: some come again, others not at all.
+
     Args:
         arrays: one array or Tensor, a tuple of them with equal first lengths, or a Dataset. Floating point becomes
             float32; integers and booleans keep their dtype. An array that needs no cast and no move is shared.
@@ -31,18 +33,20 @@ class DataLoader:
         drop_last: leave out the last batch when it is smaller.
         device: where the data lives; None keeps it where it is.
         seed: fixes the order; None draws one from the global seed.
+        weights: (n,), how probable each row is beside the others, as from `data.sample_weights`; needs shuffle=True.
 
     Attributes:
         epoch: number of the epoch under way, else of the next one, from 0. The last batch ends an epoch.
         position: batches of that epoch already given out.
 
     Raises:
-        ShapeError: an array without rows to count, or lengths that differ.
-        DTypeError: an array that is not numeric.
+        ShapeError: an array without rows to count, lengths that differ, or weights that are not (n,).
+        DTypeError: an array, or weights, that are not numeric.
         DeviceError: the device is not there, or the arrays lie on different ones.
         GraphError: a tracked Tensor.
         TypeError: a batch_size or seed that is no integer.
-        ValueError: no arrays, no rows, an impossible batch_size, or drop_last that leaves no batch.
+        ValueError: no arrays, no rows, an impossible batch_size, drop_last that leaves no batch, or weights that are
+            negative, not finite, all zero or without shuffle.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class DataLoader:
         drop_last: bool = False,
         device: str | None = None,
         seed: int | None = None,
+        weights: Any = None,
     ) -> None:
         self._single = hasattr(arrays, "dtype")
         members = [arrays] if self._single else list(arrays)
@@ -78,6 +83,7 @@ class DataLoader:
                 f"DataLoader: drop_last leaves no batch of {self.batch_size} out of {self.length} rows; "
                 "use a smaller batch_size or drop_last=False"
             )
+        self._cumulative = None if weights is None else _cumulative(weights, self.length, shuffle)
         self.seed = random.draw_seed("shuffle") if seed is None else check_seed("DataLoader", seed)
         self._go_to(0, 0)
 
@@ -87,7 +93,13 @@ class DataLoader:
 
     def __repr__(self) -> str:
         data = ", ".join(f"{a.shape} {a.dtype}" for a in self._arrays)
-        return f"DataLoader({data}, batch_size={self.batch_size}, shuffle={self.shuffle}, device={self.device!r})"
+        order = f"shuffle={self.shuffle}" if self._cumulative is None else "weighted"
+        return f"DataLoader({data}, batch_size={self.batch_size}, {order}, device={self.device!r})"
+
+    def in_order(self) -> DataLoader:
+        """A loader over the same arrays that gives every row once, in their order; this one does not advance."""
+        arrays = self._arrays[0] if self._single else tuple(self._arrays)
+        return DataLoader(arrays, self.batch_size, shuffle=False, seed=self.seed)
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next iteration that of `epoch`, from its first batch.
@@ -104,10 +116,14 @@ class DataLoader:
         self._latest: object = None  # the iteration that moves epoch and position; an older one no longer does
 
     def order(self, epoch: int) -> np.ndarray:
-        """The order of the rows in an epoch: a permutation of range(length), int64."""
+        """The rows of an epoch in their order: a permutation of range(length), or rows drawn by weight; int64."""
         if not self.shuffle:
             return np.arange(self.length)
-        return random.stream_of(self.seed, "shuffle", epoch).permutation(self.length)
+        generator = random.stream_of(self.seed, "shuffle", epoch)
+        if self._cumulative is None:
+            return generator.permutation(self.length)
+        # the first row whose cumulative share exceeds the draw: never one of weight 0
+        return np.searchsorted(self._cumulative, generator.random(self.length), side="right")
 
     def __iter__(self) -> Iterator[Any]:
         """The batches of the epoch that is due; after an iteration that was left early, those of the next epoch.
@@ -175,6 +191,26 @@ def _prepare(index: int, array: Any, device: str | None) -> Any:
     if raw.dtype.kind == "f" and raw.dtype != np.float32:
         raw = raw.astype(np.float32)
     return raw if device is None else arrays.to_device(raw, device)
+
+
+def _cumulative(weights: Any, length: int, shuffle: bool) -> np.ndarray:
+    """Cumulative shares of the rows, (length,) float64, rising to exactly 1."""
+    if not shuffle:
+        raise ValueError("DataLoader: weights need shuffle=True, for rows in their order are not drawn")
+    values = arrays.to_host(as_raw(weights))
+    if values.dtype.kind not in "fiub":
+        raise DTypeError(f"DataLoader: weights must be numbers, got dtype {values.dtype}")
+    if values.shape != (length,):
+        raise ShapeError(f"DataLoader: weights must have shape ({length},), one per row, got {values.shape}")
+    values = values.astype(np.float64)
+    bad = ~(np.isfinite(values) & (values >= 0))
+    if bad.any():
+        row = int(bad.argmax())
+        raise ValueError(f"DataLoader: weights must be finite and not negative, got {values[row]} for row {row}")
+    if not values.any():
+        raise ValueError("DataLoader: all weights are 0; at least one row must be possible")
+    total = np.cumsum(values / values.max())  # the largest is 1, so that no sum overflows
+    return total / total[-1]
 
 
 def _count(name: str, value: Any) -> int:

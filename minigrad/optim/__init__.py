@@ -1,8 +1,9 @@
-"""Optimizers over flat parameter buffers, and gradient clipping."""
+"""Optimizers over flat parameter buffers, gradient clipping, and learning-rate schedules."""
 
+from . import schedulers
 from .adam import Adam, AdamW
-from .clip import clip_grad_norm, clip_grad_value
+from .clip import clip_grad_norm, clip_grad_value, gradient_norm
 from .optimizer import Optimizer
 from .sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "clip_grad_norm", "clip_grad_value"]
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "clip_grad_norm", "clip_grad_value", "gradient_norm", "schedulers"]

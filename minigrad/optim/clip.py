@@ -17,6 +17,36 @@ def _parameters(params: Any) -> list[Tensor]:
     return [params] if isinstance(params, Tensor) else list(params)
 
 
+def _norm(runs: list[Any], norm_type: float) -> Any:
+    """The norm of flat arrays together, on their device."""
+    if norm_type not in (2, math.inf):
+        raise ValueError(f"norm_type must be 2 or math.inf, got {norm_type!r}")
+    if not runs:
+        return 0.0
+    xp = (provider_of(runs[0]) or HOST).xp
+    if norm_type == 2:
+        return xp.sqrt(sum(xp.vdot(r, r) for r in runs))
+    return xp.max(xp.stack([xp.max(xp.abs(r)) if r.size else xp.zeros((), r.dtype) for r in runs]))
+
+
+def gradient_norm(params: Iterable[Tensor] | Tensor, norm_type: float = 2.0) -> Tensor:
+    """The norm of all gradients together.
+
+    Args:
+        params: leaf tensors; those without a gradient are passed over.
+        norm_type: 2 for the Euclidean norm, math.inf for the largest magnitude.
+
+    Returns:
+        A 0-d Tensor on the gradients' device (0 without gradients).
+
+    Raises:
+        ValueError: another norm_type.
+    """
+    runs = gradient_runs(_parameters(params))
+    total = _norm(runs, norm_type)
+    return wrap((provider_of(runs[0]) or HOST).xp.asarray(total)) if runs else Tensor(0.0)
+
+
 def clip_grad_norm(params: Iterable[Tensor] | Tensor, max_norm: float, norm_type: float = 2.0) -> Tensor:
     """Scale all gradients together so that their norm is at most `max_norm`.
 
@@ -36,18 +66,13 @@ def clip_grad_norm(params: Iterable[Tensor] | Tensor, max_norm: float, norm_type
         ValueError: max_norm is negative or not finite, or another norm_type.
     """
     checks.number("max_norm", max_norm)
-    if norm_type not in (2, math.inf):
-        raise ValueError(f"norm_type must be 2 or math.inf, got {norm_type!r}")
     given = _parameters(params)
     runs = gradient_runs(given)
+    total = _norm(runs, norm_type)
     if not runs:
         return Tensor(0.0)
     provider = provider_of(runs[0]) or HOST
     xp = provider.xp
-    if norm_type == 2:
-        total = xp.sqrt(sum(xp.vdot(r, r) for r in runs))
-    else:
-        total = xp.max(xp.stack([xp.max(xp.abs(r)) if r.size else xp.zeros((), r.dtype) for r in runs]))
     scale = xp.minimum(max_norm / (total + 1e-6), 1.0)
     for r in runs:
         r *= scale

@@ -1,0 +1,10 @@
+"""The training loop: fit, evaluate, history, stopping rules, metrics, checkpoints."""
+
+from .checkpoint import Checkpoint
+from .evaluate import evaluate, predict
+from .fit import Callback, fit
+from .history import History
+from .metric import Metric
+from .metrics import METRICS
+
+__all__ = ["METRICS", "Callback", "Checkpoint", "History", "Metric", "evaluate", "fit", "predict"]
