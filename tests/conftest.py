@@ -11,8 +11,10 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+from stand_in import FakeProvider
 
 import minigrad as mg
+from minigrad.backend import device as devices
 
 _COMMON = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=25, **_COMMON)
@@ -57,3 +59,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _seeded() -> None:
     """Every test starts from the same random state, whatever ran before it."""
     mg.manual_seed(0)
+
+
+@pytest.fixture
+def fake_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in accelerator of stand_in.py as cuda:0 and cuda:1."""
+    for name in ("_accelerator", "_reason", "_probed"):
+        monkeypatch.setattr(devices, name, getattr(devices, name))  # restored afterwards
+    devices.install(FakeProvider())

@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # --help, --version
         return int(stop.code or 0)
     except KeyboardInterrupt as interrupt:
-        return _fail(str(interrupt) or "interrupted", INTERRUPTED, "interrupted")
+        return _fail(str(interrupt) or "before the training began", INTERRUPTED, "interrupted")
     except BrokenPipeError:  # the reader of a pipe has seen enough
         drop_stdout()
         return 0

@@ -97,6 +97,10 @@ class RunFolder:
         """
         path = self.path / CONFIG
         if not path.is_file():
+            if (self.path.parent / CONFIG).is_file() and self.path.name.startswith("seed-"):
+                raise UsageError(
+                    f"--resume {self.path}: is one seed of a run; resume the whole: --resume {self.path.parent}"
+                )
             what = "has no config.json, so no run has begun there" if self.path.is_dir() else "is no folder"
             raise UsageError(f"--resume {self.path}: {what}; start one with train --out {self.path}")
         try:

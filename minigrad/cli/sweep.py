@@ -60,11 +60,15 @@ def run(arguments: argparse.Namespace) -> int:
     say(describe_data(dataset))
     say(f"{len(cells)} cells x {config.seeds} seeds of {config.epochs} epochs")
     runs: list[dict[str, Any]] = []
-    for cell in cells:
-        for seed in range(config.seed, config.seed + config.seeds):
-            runs.append(_train(dataclasses.replace(config, **cell), dataset, seed, cell))
-            folder.write(TABLE, _csv(runs))
-        say(_line(cell, [r for r in runs if all(r[k] == cell[k] for k in AXES)]))
+    try:
+        for cell in cells:
+            for seed in range(config.seed, config.seed + config.seeds):
+                runs.append(_train(dataclasses.replace(config, **cell), dataset, seed, cell))
+                folder.write(TABLE, _csv(runs))
+            say(_line(cell, [r for r in runs if all(r[k] == cell[k] for k in AXES)]))
+    except KeyboardInterrupt:
+        done = f"{len(runs)} of {len(cells) * config.seeds} runs done"
+        raise KeyboardInterrupt(f"{done}, their rows are in {folder / TABLE}") from None
     _finish(config, values, cells, runs, folder, plot, say)
     return 0
 

@@ -70,20 +70,29 @@ def run(arguments: argparse.Namespace) -> int:
         folder.create()
         folder.write(CONFIG, config.to_json(data_sha256=digest(dataset)))
     say(describe_data(dataset))
-    if config.seeds == 1:
-        summaries = [train_seed(config, dataset, config.seed, folder, plot, say)]
-    else:
-        summaries = []
-        for seed in range(config.seed, config.seed + config.seeds):
-            part = RunFolder(folder.path / f"seed-{seed}")
-            part.path.mkdir(exist_ok=True)
-            summaries.append(train_seed(config, dataset, seed, part, plot, say))
-        _summarize_seeds(config, summaries, folder, plot, say)
+    try:
+        summaries = _train_seeds(config, dataset, folder, plot, say)
+    except KeyboardInterrupt as interrupt:
+        where = f"{interrupt}; " if str(interrupt) else ""
+        raise KeyboardInterrupt(f"{where}go on with: python -m minigrad train --resume {folder.path}") from None
     say(f"written to {folder.path}")
     bad = [s for s in summaries if s["stopped"] == "diverged"]
     if bad:
         print(f"minigrad: error: seed {bad[0]['seed']} diverged: {bad[0]['reason']}", file=sys.stderr)
     return int(bool(bad))
+
+
+def _train_seeds(config: Config, dataset: Dataset, folder: RunFolder, plot: bool, say: Printer) -> list[dict[str, Any]]:
+    """The summaries of all seeds: one in the folder itself, several in folders of their own."""
+    if config.seeds == 1:
+        return [train_seed(config, dataset, config.seed, folder, plot, say)]
+    summaries = []
+    for seed in range(config.seed, config.seed + config.seeds):
+        part = RunFolder(folder.path / f"seed-{seed}")
+        part.path.mkdir(exist_ok=True)
+        summaries.append(train_seed(config, dataset, seed, part, plot, say))
+    _summarize_seeds(config, summaries, folder, plot, say)
+    return summaries
 
 
 def require_packages(plot: bool) -> None:
@@ -139,13 +148,8 @@ def train_seed(
     fixed = {k: v for k, v in vars(config).items() if k not in EXTENDABLE} | {"seed": seed}
     checkpoint = Checkpoint(folder / CHECKPOINT, steps=config.checkpoint_steps, extra={"config": fixed})
     _check_same_run(checkpoint, fixed)
-    try:
-        history = experiment.run(
-            checkpoint, [_report(config.epochs, experiment.metric, say)], False if say.quiet else None
-        )
-    except KeyboardInterrupt as interrupt:
-        where = folder.path if config.seeds == 1 else folder.path.parent
-        raise KeyboardInterrupt(f"{interrupt}; go on with: python -m minigrad train --resume {where}") from None
+    report = _report(config.epochs, experiment.metric, say)
+    history = experiment.run(checkpoint, [report], False if say.quiet else None)
     summary = _summary(experiment, history, seed)
     folder.write(HISTORY, history.to_csv())
     folder.write(MODEL, model_file.encode(experiment))

@@ -37,6 +37,14 @@ def batches_in_order(owner: str, data: Any, device: str) -> Iterable[Any]:
     raise TypeError(f"{owner}: a DataLoader, a Dataset or a tuple (x, y) of arrays is due, got {type(data).__name__}")
 
 
+def check_batch(owner: str, batch: Any) -> None:
+    """Raise TypeError unless a batch is a tuple (x, y, ...)."""
+    if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+        raise TypeError(
+            f"{owner}: a batch must be a tuple (x, y), got {type(batch).__name__}: give the loader both arrays"
+        )
+
+
 def evaluate(model: Module, data: Any, loss: Callable[..., Any] | None = None, metrics: Any = ()) -> dict[str, float]:
     """Loss and metrics of a model over a data set. The model's mode is as before afterwards.
 
@@ -63,6 +71,7 @@ def evaluate_batches(model: Module, batches: Iterable[Any], loss: Any, metrics: 
     try:
         with no_grad(), np.errstate(over="ignore", invalid="ignore"):  # a diverged model gives nan, not warnings
             for batch in batches:
+                check_batch("evaluate", batch)
                 prediction = model(batch[0])
                 if loss is not None:
                     n = len(batch[0])

@@ -16,7 +16,7 @@ from ..optim import Optimizer
 from ..optim.schedulers import Scheduler
 from .checkpoint import Checkpoint
 from .evaluate import batches_in_order, device_of_model
-from .history import History
+from .history import COLUMNS, History
 from .interrupt import DeferredInterrupt
 from .metrics import resolve_metrics
 from .progress import Progress
@@ -133,6 +133,9 @@ def fit(
     followers = [c if isinstance(c, Callback) else _Function(c) for c in given]
     held_out = None if validation is None else batches_in_order("fit: validation", validation, device)
     found = resolve_metrics(metrics)
+    taken = [m.name for m in found if m.name in COLUMNS or m.name.startswith("val_")]
+    if taken:
+        raise ValueError(f"fit: a metric cannot be called {taken[0]!r}, which is a column of the history: rename it")
     run = Run(model, train, loss, optimizer, scheduler, held_out, found, patience is not None, followers)
     with DeferredInterrupt() as interrupt, np.errstate(over="ignore", invalid="ignore"):
         if checkpoint is not None and checkpoint.load_into(run):
@@ -155,6 +158,8 @@ def _check(model: Any, loss: Any, optimizer: Any, scheduler: Any, capture: Any) 
             raise TypeError(f"fit: scheduler must be one of optim.schedulers, got {type(scheduler).__name__}")
         if scheduler.optimizer is not optimizer:
             raise ValueError("fit: the scheduler belongs to another optimizer than the one given")
+        if scheduler.needs_metric and scheduler.interval == "step":
+            raise ValueError('fit: a schedule that watches a loss is stepped by epoch: leave its interval at "epoch"')
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if not any(id(p) in held for p in model.parameters()):
         raise ValueError("fit: the optimizer holds none of the model's parameters: make it from model.parameters()")

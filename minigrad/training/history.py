@@ -7,6 +7,8 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+COLUMNS = ("epoch", "step", "loss", "lr", "grad_norm", "seconds", "samples_per_second")
+"""The columns of every history, beside those of metrics and validation."""
 TIMES = ("seconds", "samples_per_second")
 """The columns that differ between two otherwise equal runs."""
 

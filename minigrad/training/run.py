@@ -15,7 +15,7 @@ from ..errors import GraphError
 from ..nn import Module
 from ..optim import Optimizer, gradient_norm
 from ..tensor import Tensor, as_raw
-from .evaluate import evaluate_batches, host_float
+from .evaluate import check_batch, evaluate_batches, host_float
 from .function_metric import FunctionMetric
 from .history import History
 from .metric import Metric
@@ -83,10 +83,7 @@ class Run:
 
     def train_step(self, batch: Any) -> None:
         """Forward, backward and update for one batch. Nothing waits for the device."""
-        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
-            raise TypeError(
-                f"fit: a batch must be a tuple (x, y), got {type(batch).__name__}: give the loader both arrays"
-            )
+        check_batch("fit", batch)
         self.optimizer.zero_grad()
         prediction = self.model(batch[0])
         loss = self.loss(prediction, *batch[1:])

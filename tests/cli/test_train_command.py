@@ -182,6 +182,51 @@ def test_resume_goes_on_and_keeps_the_bytes(run: Run, folder: Path, monkeypatch:
     assert not list((folder / "cut").glob(".*"))
 
 
+def test_seeds_killed_between_and_within_go_on(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ("train", "--data", "two.npz", "--epochs", 4, "--no-plot", "--seeds", 3, "--out")
+    assert run(*options, "whole").status == 0
+    from minigrad.training import Checkpoint
+
+    save, count = Checkpoint.save, 0
+
+    def failing(self: Checkpoint, state: object) -> None:
+        nonlocal count
+        save(self, state)
+        count += 1
+        if count == 6:  # in the middle of the second seed
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "save", failing)
+        assert run(*options, "cut").status == 130
+    inner = run("train", "--resume", "cut/seed-1")
+    assert (inner.status, inner.err.count("\n")) == (2, 1)
+    assert "is one seed of a run; resume the whole: --resume cut" in inner.err
+    assert run("train", "--resume", "cut", "--no-plot").status == 0
+    for k in range(3):
+        name = f"seed-{k}/model.safetensors"
+        assert (folder / "cut" / name).read_bytes() == (folder / "whole" / name).read_bytes()
+
+
+def test_an_interrupted_sweep_keeps_its_rows(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from minigrad.cli import sweep
+
+    train, count = sweep._train, 0
+
+    def failing(*args: object) -> object:
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise KeyboardInterrupt
+        return train(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sweep, "_train", failing)
+    done = run("sweep", "--data", "two.npz", "--lr", 0.1, 0.01, "--epochs", 1, "--seeds", 2, "--out", "s")
+    assert done.status == 130
+    assert done.err == "minigrad: interrupted: 2 of 4 runs done, their rows are in s/sweep.csv\n"
+    assert len(read_csv(folder / "s/sweep.csv")) == 2
+
+
 def test_resume_finds_the_data_from_another_folder(
     run: Run, folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,7 @@ def good(kind: str) -> bytes:
 
 
 def damaged(content: bytes, rng: np.random.Generator) -> bytes:
-    """One to three of: bytes overwritten, bits flipped, the end cut off, bytes put in, bytes taken out, parts swapped."""
+    """One to three of: bytes overwritten, a bit flipped, the end cut off, bytes put in or taken out, parts swapped."""
     for _ in range(rng.integers(1, 4)):
         at = int(rng.integers(len(content) or 1))
         many = int(rng.integers(1, 9))

@@ -1,4 +1,4 @@
-"""DataLoader: every sample once an epoch, orders fixed by seed and epoch, resume at any batch, errors."""
+"""DataLoader: every sample once an epoch, orders fixed by seed and epoch, resume at any batch, weights, errors."""
 
 from __future__ import annotations
 
@@ -85,17 +85,21 @@ def test_without_a_seed_the_global_one_decides() -> None:
     assert once[:4] != once[4:]  # two loaders, two orders
 
 
-@given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 70), st.booleans())
-def test_resume_gives_exactly_the_batches_left(n: int, batch_size: int, taken: int, shuffle: bool) -> None:
+@given(
+    st.integers(1, 30), st.integers(1, 12), st.integers(0, 70), st.sampled_from(["shuffled", "in order", "weighted"])
+)
+def test_resume_gives_exactly_the_batches_left(n: int, batch_size: int, taken: int, how: str) -> None:
+    options: Any = {"shuffle": how != "in order", "weights": np.arange(1, n + 1) if how == "weighted" else None}
+
     def stream(loader: DataLoader, stop: int) -> Any:
         """(epoch, labels) of every batch until that epoch, with the state as seen while the batch is used."""
         while loader.epoch < stop:
             for _, y in loader:
                 yield y.tolist(), loader.state_dict()
 
-    whole = list(stream(DataLoader((rows(n)), batch_size, shuffle=shuffle, seed=1), 4))
+    whole = list(stream(DataLoader(rows(n), batch_size, seed=1, **options), 4))
     taken %= len(whole)
-    resumed = DataLoader(rows(n), batch_size, shuffle=shuffle, seed=99)
+    resumed = DataLoader(rows(n), batch_size, seed=99, **options)
     resumed.load_state_dict(whole[taken][1])
     assert list(stream(resumed, 4)) == whole[taken + 1 :]
 
@@ -167,6 +171,68 @@ def test_fortran_order_and_strided_data_give_the_same_batches() -> None:
             np.testing.assert_array_equal(batch.data, e)
 
 
+def test_weights_are_the_shares_of_the_rows() -> None:
+    n = 200
+    weights = np.random.default_rng(0).uniform(0, 3, n) * (np.arange(n) % 4 > 0)
+    weights[-1] = 0
+    loader = DataLoader(rows(n), 64, seed=0, weights=weights)
+    assert "weighted" in repr(loader)
+    epochs = [np.concatenate(labels(loader)) for _ in range(100)]
+    assert {len(e) for e in epochs} == {n}
+    counts = np.bincount(np.concatenate(epochs), minlength=n)
+    share = weights / weights.sum()
+    assert not counts[weights == 0].any()
+    deviation = (counts - 100 * n * share) / np.sqrt(np.maximum(100 * n * share, 1))
+    assert np.abs(deviation).max() < 5
+    assert 0.6 < deviation.std() < 1.2
+    assert any(len(np.unique(e)) < n / 1.3 for e in epochs)  # with replacement
+
+
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 2**63), st.integers(0, 9), st.floats(1e-300, 1e300))
+def test_weights_repeat_by_seed_and_epoch(n: int, batch_size: int, seed: int, epoch: int, factor: float) -> None:
+    weights = np.random.default_rng(n).integers(0, 3, n)
+    weights[0] = 1
+    first = DataLoader(rows(n), batch_size, seed=seed, weights=weights)
+    second = DataLoader(rows(n), batch_size, seed=seed, weights=(weights * 2.0).tolist())
+    for _ in range(epoch):
+        list(first)
+    second.set_epoch(epoch)
+    found = labels(second)
+    assert labels(first) == found
+    assert sum(map(len, found)) == n
+    assert weights[np.concatenate(found)].all()
+    third = DataLoader(rows(n), batch_size, seed=seed, weights=mg.tensor(weights * factor))
+    third.set_epoch(epoch)
+    # an ulp of rounding may move a draw that lies on the border between two rows, so not always all the same
+    assert len(np.concatenate(labels(third))) == n
+
+
+def test_the_rows_drawn_by_weight_are_pinned() -> None:
+    """As the order of an epoch: a saved run must resume in another version of the library."""
+    draws = np.random.Generator(np.random.Philox(np.random.SeedSequence(3, spawn_key=(1, 5)))).random(8)
+    expected = [next(i for i, c in enumerate([0.0, 0.25, 0.25, 1.0]) if d < c) for d in np.r_[draws[:4]]]
+    loader = DataLoader(np.arange(4), 4, seed=3, weights=[0, 1, 0, 3])
+    loader.set_epoch(5)
+    assert next(iter(loader)).tolist() == expected
+
+
+def test_weights_even_out_the_classes() -> None:
+    y = np.repeat([0, 1, 2], [900, 90, 10])
+    loader = DataLoader(y, 100, seed=0, weights=data.sample_weights(y))
+    counts = sum(np.bincount(batch.data, minlength=3) for _ in range(10) for batch in loader)
+    assert np.abs(counts / 10_000 - 1 / 3).max() < 0.02
+
+
+def test_in_order_gives_every_row_once() -> None:
+    for options in ({}, {"drop_last": True}, {"weights": np.arange(20)}):
+        loader = DataLoader(rows(20), 6, seed=4, **options)
+        next(iter(loader))
+        state = loader.state_dict()
+        assert list(itertools.chain(*labels(loader.in_order()))) == list(range(20))
+        assert loader.state_dict() == state
+    assert isinstance(next(iter(DataLoader(X, 2).in_order())), mg.Tensor)
+
+
 X, Y = rows(6)
 ERRORS: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     ((), {}, ValueError, "no arrays"),
@@ -186,6 +252,15 @@ ERRORS: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     (X, {"seed": 1.5}, TypeError, "float 1.5"),
     (X, {"seed": -1}, ValueError, "got -1"),
     (X, {"device": "gpu"}, DeviceError, "'gpu'"),
+    (X, {"weights": np.ones(6), "shuffle": False}, ValueError, "weights need shuffle=True"),
+    (X, {"weights": np.ones(5)}, ShapeError, r"weights must have shape \(6,\), one per row, got \(5,\)"),
+    (X, {"weights": np.ones((6, 1))}, ShapeError, r"got \(6, 1\)"),
+    (X, {"weights": 1.0}, ShapeError, r"got \(\)"),
+    (X, {"weights": list("abcdef")}, DTypeError, "weights must be numbers, got dtype <U1"),
+    (X, {"weights": [1, 1, -0.5, 1, 1, 1]}, ValueError, r"not negative, got -0\.5 for row 2"),
+    (X, {"weights": [1, 1, 1, np.nan, 1, 1]}, ValueError, "got nan for row 3"),
+    (X, {"weights": [1, 1, 1, 1, 1, np.inf]}, ValueError, "got inf for row 5"),
+    (X, {"weights": np.zeros(6)}, ValueError, "all weights are 0"),
 ]
 
 

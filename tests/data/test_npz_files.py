@@ -104,7 +104,7 @@ def test_there_and_back(
     path = tmp_path_factory.getbasetemp() / "property.npz"
     (np.savez_compressed if packed else np.savez)(path, x=np.asfortranarray(x) if fortran else x, y=y)
     if x.dtype.kind == "f" and not (np.abs(x.astype(float)) <= np.finfo(np.float32).max).all():
-        with pytest.raises(FileFormatError, match="not finite|beyond float32's range"):
+        with pytest.raises(FileFormatError, match=r"not finite|beyond float32's range"):
             data.load(path)
         return
     found = data.load(path, dtype=np.float64)
@@ -151,6 +151,10 @@ def with_x(text: str, content: bytes = b"", version: bytes = b"\x01\x00") -> byt
     return archive(x=header(text, content, version), y=member(Y))
 
 
+def shaped(shape: str, content: bytes = b"") -> bytes:
+    return with_x(f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({shape})}}", content)
+
+
 def replaced(**changes: Any) -> bytes:
     """The plain archive with other arrays; None leaves one out."""
     arrays = {"x": X, "y": Y, **changes}
@@ -192,7 +196,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "two of a name": (twice(), "two arrays of one name"),
     "objects": (replaced(x=OBJECTS), r"array x holds Python objects \(a pickle\), which are never opened; convert"),
     "objects as targets": (replaced(y=np.array(list("abba"), object)), "array y holds Python objects"),
-    "structured": (replaced(x=np.zeros(4, [("a", "f4"), ("b", "f4")])), "array x has dtype .*; numbers or text are due"),
+    "structured": (replaced(x=np.zeros(4, [("a", "f4"), ("b", "f4")])), "array x has dtype .*; numbers or text are"),
     "complex": (replaced(x=X * 1j), "array x has dtype 'complex128'; numbers or text"),
     "dates": (replaced(y=np.zeros(4, "M8[s]")), r"array y has dtype 'datetime64\[s\]'"),
     "text as x": (replaced(x=X.astype(str)), r"x is text \(dtype <U\d+\); numbers are due"),
@@ -217,7 +221,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a name twice": (replaced(feature_names=["a", "b", "a"]), "feature_names holds 'a', which is empty or there twice"),
     "an empty name": (replaced(target_names=["a", ""]), "target_names holds '', which is empty"),
     "names of rank 2": (replaced(target_names=[["a", "b"]]), r"target_names must be text of shape \(classes,\)"),
-    "few target names": (replaced(target_names=["a"]), "y holds '1', which is not one of 0 to 0, the positions in targ"),
+    "few target names": (replaced(target_names=["a"]), "y holds '1', which is not one of 0 to 0, the positions in"),
     "other target names": (
         replaced(y=["a", "b", "b", "c"], target_names=["a", "b"]),
         "y holds 'c', which is not one of target_names",
@@ -226,9 +230,9 @@ BAD: dict[str, tuple[bytes, str]] = {
     "cut array": (archive(x=member(X)[:-8], y=member(Y)), "a damaged archive .*array x of shape .* does not fill"),
     "too long array": (archive(x=member(X) + b"\0" * 8, y=member(Y)), "does not fill"),
     "unknown version": (with_x("{}", version=b"\x03\x00"), r"array x has the \.npy version \(3, 0\)"),
-    "huge shape": (with_x("{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000, 9)}"), "does not fill"),
-    "endless shape": (with_x("{'descr': '<f8', 'fortran_order': False, 'shape': (0, %d)}" % 10**40), "damaged|no number"),
-    "negative shape": (with_x("{'descr': '<f8', 'fortran_order': False, 'shape': (-1, -1)}", b"\0" * 8), "does not fill"),
+    "huge shape": (shaped("1000000000000, 9"), "does not fill"),
+    "endless shape": (shaped(f"0, {10**40}"), "a damaged archive"),
+    "negative shape": (shaped("-1, -1", b"\0" * 8), "does not fill"),
     "no header": (with_x("{'descr': '<f8'}"), "a damaged archive"),
     "code as header": (with_x("__import__('os').abort()"), "a damaged archive"),
     "deep header": (with_x("(" * 9000), "a damaged archive"),

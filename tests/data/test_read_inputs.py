@@ -147,7 +147,7 @@ CSV_ERRORS: list[tuple[str, dict[str, Any], str]] = [
         "line 3, column 'y': 'cat' is not a class of the model, which has 'p', 'q'",
     ),
     ("a,b,y\n1,2,0.5\n", {"target_names": ("0", "1")}, "line 2, column 'y': '0.5' is not a class of the model"),
-    ("a,b,y\n1,2,1e99\n", {"target_names": ("0", "1")}, "'1e99' is not a class of the model"),
+    ("a,b,y\n1,2,1e99\n", {"target_names": ("0", "1")}, "column 'y': '1e99' is beyond float32's range"),
     ("a,b,y\n1,2,nan\n", {"target_names": ("0", "1")}, "'nan' is not a class of the model"),
     ("a,b,y,label\n1,2,3,4\n", {}, "several columns .*'y', 'label'; name one by target= or --target"),
     ("1,2\n3,4\n", {}, "the first line must name the columns"),

@@ -1,7 +1,8 @@
-"""Scalers: values against scikit-learn, round trips, constant columns, dtypes, state, errors."""
+"""Scalers: values against scikit-learn, round trips, constant columns, dtypes, one fit only, state, errors."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad import data
 from minigrad.data import MinMaxScaler, StandardScaler
 from minigrad.errors import DTypeError, ShapeError
 
@@ -87,10 +89,95 @@ def test_the_state_makes_another_scaler_the_same(make: Any) -> None:
     scaler, other = make().fit(x), make()
     other.load_state_dict(scaler.state_dict())
     np.testing.assert_array_equal(other.transform(x), scaler.transform(x))
-    assert all(v.dtype == np.float64 for v in scaler.state_dict().values())
+    assert other.rows == 20
+    assert scaler.state_dict()["shift"].dtype == scaler.state_dict()["scale"].dtype == np.float64
+    scaler.state_dict()["shift"][:] = 7  # a copy
+    np.testing.assert_array_equal(other.transform(x), scaler.transform(x))
+
+
+@pytest.mark.parametrize("fitted", [True, False])
+@pytest.mark.parametrize("arrays", [True, False])
+@every_scaler
+def test_the_state_survives_a_file(make: Any, fitted: bool, arrays: bool) -> None:
+    """JSON turns arrays and tuples into lists; a file of arrays turns numbers into 0-d arrays."""
+    x = draw(3, 20, 4)
+    scaler = make().fit(x) if fitted else make()
+    state = scaler.state_dict()
+    if arrays:
+        state = {k: v if v is None else np.asarray(v) for k, v in state.items()}
+    else:
+        state = json.loads(json.dumps({k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in state.items()}))
+    other = MinMaxScaler((5, 6)) if isinstance(scaler, MinMaxScaler) else StandardScaler()
+    other.load_state_dict(state)
+    assert repr(other.state_dict()) == repr(scaler.state_dict())
+    if fitted:
+        np.testing.assert_array_equal(other.transform(x), scaler.transform(x))
+        with pytest.raises(ValueError, match="already fitted on 20 rows"):
+            other.fit(x)
+    else:
+        other.fit(x)  # with the range of the state
+        np.testing.assert_array_equal(other.transform(x), make().fit_transform(x))
+
+
+@every_scaler
+def test_a_second_fit_must_be_asked_for(make: Any) -> None:
+    """The classic leak: fit_transform of the training set, then of the test set."""
+    train, test = draw(0, 20, 3), draw(1, 10, 3)
+    scaler = make()
+    scaler.fit_transform(train)
+    due = scaler.transform(test)
+    for leak in (scaler.fit, scaler.fit_transform):
+        with pytest.raises(ValueError, match=r"is already fitted on 20 rows: transform .* or fit\(x, refit=True\)"):
+            leak(test)
+    np.testing.assert_array_equal(scaler.transform(test), due)
+    np.testing.assert_array_equal(scaler.fit_transform(test, refit=True), make().fit_transform(test))
+    assert scaler.rows == 10
+    assert "fitted on 10 rows of 3 columns" in repr(scaler)
+    assert "not fitted" in repr(make())
+
+
+@every_scaler
+def test_a_refit_that_fails_changes_nothing(make: Any) -> None:
+    x = draw(0, 20, 3)
+    scaler = make().fit(x)
+    due = scaler.transform(x)
+    with pytest.raises(ValueError, match="holds nan"):
+        scaler.fit(x * np.nan, refit=True)
+    np.testing.assert_array_equal(scaler.transform(x), due)
+
+
+@every_scaler
+def test_a_whole_data_set_is_refused(make: Any) -> None:
+    iris = data.load("iris")
+    for method in ("fit", "fit_transform"):
+        with pytest.raises(TypeError, match=r"a Dataset holds the test rows too: split it first, or pass dataset\.x"):
+            getattr(make(), method)(iris)
+    scaler = make().fit(iris.x)
+    with pytest.raises(TypeError, match=r"pass dataset\.x"):
+        scaler.transform(iris)
+
+
+@every_scaler
+def test_numbers_too_large_to_scale(make: Any) -> None:
+    with pytest.raises(ValueError, match=r"column 1 holds numbers up to 1\.5e\+308, too large for float64.*divide"):
+        make().fit(np.array([[0.0, 1.5e308], [1.0, -1.5e308]]))
+    scaler = make().fit(np.array([[0.0], [1e-300]]))
+    with pytest.raises(ValueError, match="beyond the range of float64; the rows are far from those it was fitted on"):
+        scaler.transform(np.array([[1e300]]))
+    with pytest.raises(ValueError, match="beyond the range of float32"):
+        scaler.transform(np.ones((1, 1), np.float32))
+    with pytest.raises(ValueError, match="beyond the range of float32"):
+        make().fit(np.array([[0.0], [1e300]])).inverse_transform(np.ones((1, 1), np.float32))
+    scaler = make().fit(np.array([[0.0], [5e-324]]))  # a spread that underflows is none
+    assert np.isfinite(scaler.transform(np.ones((1, 1)))).all()
+
+
+def test_scalers_by_name() -> None:
+    assert data.SCALERS == {"standard": StandardScaler, "minmax": MinMaxScaler}
 
 
 X = np.ones((4, 3), np.float32)
+ROW = {"shift": np.zeros(3), "scale": np.ones(3), "rows": 4}
 ERRORS: list[tuple[str, Any, type[Exception], str]] = [
     ("fit", np.zeros((0, 3)), ShapeError, "no rows"),
     ("fit", np.zeros(3), ShapeError, r"\(3,\)"),
@@ -102,16 +189,41 @@ ERRORS: list[tuple[str, Any, type[Exception], str]] = [
     ("inverse_transform", np.zeros((4, 5)), ShapeError, "3 columns, got 5"),
     ("transform", X.astype(complex), DTypeError, "complex128"),
     ("load_state_dict", {"shift": np.zeros(3)}, ValueError, "lacks 'scale'"),
-    ("load_state_dict", {"shift": np.zeros(3), "scale": np.ones(2)}, ValueError, r"\(3,\).*\(2,\)"),
+    ("load_state_dict", {"shift": np.zeros(3), "scale": np.ones(3)}, ValueError, "lacks 'rows'"),
+    ("load_state_dict", {**ROW, "scale": np.ones(2)}, ValueError, r"shift \(3,\) and scale \(2,\)"),
+    ("load_state_dict", {**ROW, "scale": None}, ValueError, r"shift \(3,\) and scale none"),
+    ("load_state_dict", {**ROW, "scale": [1, 0, 1]}, ValueError, "scale is 0 in column 1"),
+    ("load_state_dict", {**ROW, "shift": [1, 2, np.nan]}, ValueError, "shift must be .*finite"),
+    ("load_state_dict", {**ROW, "shift": np.eye(3)}, ValueError, r"\(3, 3\)"),
+    ("load_state_dict", {**ROW, "shift": ["a", "b", "c"]}, ValueError, "shift must be numbers, got dtype <U1"),
+    ("load_state_dict", {**ROW, "rows": 0}, ValueError, "rows must count those of the fit, got 0"),
+    ("load_state_dict", {**ROW, "rows": 2.5}, ValueError, r"got 2\.5"),
+    ("load_state_dict", {**ROW, "rows": "4"}, ValueError, "got '4'"),
+    ("load_state_dict", {**ROW, "other": 1}, ValueError, "holds 'other'; is it that of another scaler"),
 ]
 
 
 @every_scaler
 @pytest.mark.parametrize(("method", "argument", "error", "match"), ERRORS)
 def test_errors(make: Any, method: str, argument: Any, error: type[Exception], match: str) -> None:
-    scaler = make().fit(X)
+    scaler = make() if method == "fit" else make().fit(X)
+    if isinstance(scaler, MinMaxScaler) and method == "load_state_dict":
+        argument = {**argument, "feature_range": (0, 1)}
+    before = repr(scaler.state_dict())
     with pytest.raises(error, match=match):
         getattr(scaler, method)(argument)
+    assert repr(scaler.state_dict()) == before
+
+
+def test_the_state_of_the_other_scaler() -> None:
+    standard, minmax = StandardScaler().fit(X), MinMaxScaler((0, 2)).fit(X)
+    with pytest.raises(ValueError, match="holds 'feature_range'; is it that of another scaler"):
+        standard.load_state_dict(minmax.state_dict())
+    with pytest.raises(ValueError, match="lacks 'feature_range'"):
+        minmax.load_state_dict(standard.state_dict())
+    with pytest.raises(ValueError, match=r"feature_range must be \(low, high\) with low < high, got \[2, 1\]"):
+        minmax.load_state_dict({**minmax.state_dict(), "feature_range": [2, 1]})
+    assert minmax.feature_range == (0, 2)
 
 
 @every_scaler
@@ -121,7 +233,7 @@ def test_not_fitted(make: Any, method: str) -> None:
         getattr(make(), method)(X)
 
 
-@pytest.mark.parametrize("bounds", [(1, 0), (1, 1), (0, np.inf), (np.nan, 1)])
-def test_an_impossible_range(bounds: tuple[float, float]) -> None:
+@pytest.mark.parametrize("bounds", [(1, 0), (1, 1), (0, np.inf), (np.nan, 1), (1, 2, 3), 5, None, "01", ("a", "b")])
+def test_an_impossible_range(bounds: Any) -> None:
     with pytest.raises(ValueError, match="feature_range"):
         MinMaxScaler(bounds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -265,6 +266,66 @@ def test_history_as_csv_reads_back_exactly() -> None:
     assert "5 epochs done" in repr(history)
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_progress_bar_on_terminals_alone(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    import io
+    import sys
+    import time
+
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return terminal
+
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    fit(*linear(), epochs=3, validation=(X, Y), callbacks=lambda run: time.sleep(0.11))  # tqdm draws every 0.1 s
+    assert ("2/3 [" in screen.getvalue() and "val_loss=" in screen.getvalue()) is terminal
+    shown = screen.getvalue()
+    fit(*linear(), epochs=3, progress=False)
+    assert screen.getvalue() == shown
+
+
+def test_without_tqdm_there_is_no_bar_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert len(fit(*linear(), epochs=2)) == 2
+    with pytest.raises(mg.OptionalDependencyError, match=r"A progress bar needs .*minigrad-cupy\[train\]"):
+        fit(*linear(), epochs=2, progress=True)
+
+
+def test_the_same_run_on_a_device(fake_device: None, tmp_path: Path) -> None:
+    """Data, sums, metrics and best weights live there; a run goes on from the other device's checkpoint."""
+
+    def run(device: str, checkpoint: Any = None, epochs: int = 4) -> tuple[Any, list[dict[str, Any]]]:
+        mg.manual_seed(0)
+        model = nn.MLP(3, [8], 2, dropout=0.5).to(device)
+        optimizer = optim.Adam(model.parameters(), lr=0.02)
+        history = mg.fit(
+            model,
+            data.DataLoader((X, LABELS), 8, device=device, seed=4),
+            loss=F.cross_entropy,
+            optimizer=optimizer,
+            epochs=epochs,
+            validation=(X, LABELS),
+            metrics=("accuracy", "f1"),
+            scheduler=schedulers.CosineAnnealingLR(optimizer, 4),
+            patience=3,
+            checkpoint=checkpoint,
+        )
+        assert model.layers[0].weight.device == device  # type: ignore[index]
+        rows = [{k: v for k, v in row.items() if k not in ("seconds", "samples_per_second")} for row in history]
+        return mg.predict(model, X), rows
+
+    host, rows = run("cpu")
+    run("cuda:1", tmp_path / "c", epochs=2)
+    for there, others in (run("cuda:0"), run("cuda:0", tmp_path / "c"), run("cpu", tmp_path / "c")):
+        np.testing.assert_allclose(there, host, atol=1e-6)
+        for a, b in zip(rows, others, strict=True):
+            assert a == pytest.approx(b, rel=1e-5)
+
+
 # --- what it refuses -------------------------------------------------------------------------------------------------
 
 
@@ -284,6 +345,8 @@ def test_history_as_csv_reads_back_exactly() -> None:
         ({"loss": lambda p, y: 1.0}, TypeError, "the loss must return a Tensor, got float"),
         ({"loss": lambda p, y: y.mean()}, GraphError, "does not depend on any parameter"),
         ({"metrics": "acuracy"}, ValueError, "accuracy"),
+        ({"metrics": {"loss": "accuracy"}}, ValueError, "a metric cannot be called 'loss'"),
+        ({"metrics": {"val_x": "mse"}}, ValueError, "a metric cannot be called 'val_x'"),
         ({"capture": True}, ValueError, 'capture must be "auto" or False, got True'),
         ({"scheduler": 3}, TypeError, "scheduler must be one of optim.schedulers, got int"),
         ({"train": X}, TypeError, "train must be a DataLoader or a tuple"),
@@ -309,6 +372,10 @@ def test_an_optimizer_or_schedule_of_another_model() -> None:
         fit(model, stranger)
     with pytest.raises(ValueError, match="the scheduler belongs to another optimizer"):
         fit(model, optimizer, scheduler=schedulers.StepLR(stranger, 1))
+    watching = schedulers.ReduceLROnPlateau(optimizer)
+    watching.interval = "step"
+    with pytest.raises(ValueError, match="stepped by epoch"):
+        fit(model, optimizer, scheduler=watching)
     for wrong in ({"model": 3}, {"optimizer": "adam"}):
         with pytest.raises(TypeError, match=f"{next(iter(wrong))} must be a minigrad"):
             mg.fit(
