@@ -38,6 +38,11 @@ def _png(figure: Any) -> bytes:
     return target.getvalue()
 
 
+def _literal(text: str) -> str:
+    """Text that is drawn as it stands: a file's name may hold dollars (formulas to matplotlib) or be no text at all."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("$", r"\$")
+
+
 def _finite(rows: Sequence[Mapping[str, Any]], name: str) -> list[float]:
     """A column; a gap where a value is missing or not finite."""
     return [v if isinstance(v := row.get(name), (int, float)) and math.isfinite(v) else math.nan for row in rows]
@@ -90,7 +95,7 @@ def curves(runs: Mapping[str, Sequence[Mapping[str, Any]]], metric: str, title: 
             axis.legend()
         _log_where_it_helps(loss)
         _log_where_it_helps(rate)
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(_literal(title), fontsize=10)
         return _png(figure)
 
 
@@ -147,5 +152,5 @@ def sweep_table(
                     text = f"{value:.3f}" if math.isfinite(value) else "×"
                     axis.text(j, i, text, ha="center", va="center", color="white" if dark else "black", fontsize=8)
         figure.colorbar(image, ax=list(axes[0]), label=score)
-        figure.suptitle(title, fontsize=10)
+        figure.suptitle(_literal(title), fontsize=10)
         return _png(figure)

@@ -22,7 +22,7 @@ settings.register_profile("ci", max_examples=25, derandomize=True, **_COMMON)
 settings.register_profile("intense", max_examples=200, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
-OPTIONAL = {"torch": importlib.util.find_spec("torch") is not None}
+OPTIONAL = {name: importlib.util.find_spec(name) is not None for name in ("torch", "mlxtend")}
 """Marker -> whether the tool that its tests need is here."""
 REQUIRED = {name for name in os.environ.get("MINIGRAD_REQUIRE", "").split(",") if name}
 
@@ -49,7 +49,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         skipped = [r for r in terminalreporter.stats.get("skipped", []) if name in str(r.longrepr)]
         if not here and skipped:
             terminalreporter.write_line(
-                f"{len(skipped)} tests that compare with {name} were SKIPPED: {name} is not installed "
+                f"{len(skipped)} tests that need {name} were SKIPPED: {name} is not installed "
                 f"(set MINIGRAD_REQUIRE={name} to make that an error)",
                 yellow=True,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -57,9 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    if argv is None and hasattr(signal, "SIGTERM"):  # a scheduler's end of time is handled like Ctrl-C
-        with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    if argv is None:
+        _own_the_process()
     try:
         arguments = parser().parse_args(argv)
         status: int = COMMANDS[arguments.command].run(arguments)
@@ -76,6 +76,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("MINIGRAD_TRACEBACK"):
             raise
         return _fail(explain(error), BAD_INPUT, "error")
+
+
+def _own_the_process() -> None:
+    """What only the program may change, not a caller of `main`."""
+    if hasattr(signal, "SIGTERM"):  # a scheduler's end of time is handled like Ctrl-C
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may not fit the terminal's encoding
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def explain(error: BaseException) -> str:

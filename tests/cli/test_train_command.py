@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +143,23 @@ def test_every_option_trains(run: Run, folder: Path, options: tuple[object, ...]
 def test_the_default_folder_is_numbered(run: Run, folder: Path) -> None:
     for number in (1, 2):
         assert f"written to runs/two-{number}" in run("train", "--data", "two.npz", *QUICK).out
+
+
+@pytest.mark.parametrize("name", ["a $x_{$ b.npz", "\udcff.npz", "λ.npz", "new\nline.npz", "-dash.npz", "%s%d.npz"])
+def test_files_with_odd_names(folder: Path, name: str) -> None:
+    (folder / "two.npz").rename(folder / name)
+    command = [sys.executable, "-m", "minigrad", "train", "--data", f"./{name}", "--epochs", "2", "--out", "x"]
+    for argv in (command, [*command[:4], "--resume", "x"]):
+        done = subprocess.run(
+            argv,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    assert (folder / "x/curves.png").exists()
 
 
 def test_divergence_is_a_result_with_status_1(run: Run, folder: Path) -> None:

