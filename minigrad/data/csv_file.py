@@ -86,6 +86,17 @@ class Table:
             x[:, i] = self.numbers(name, "; only the target may be text, so code it as numbers or leave the column out")
         return x
 
+    def texts(self, name: str) -> list[str]:
+        """The cells of a column, none of them empty.
+
+        Raises:
+            FileFormatError: one is; the message names its line.
+        """
+        cells = self.column(name)
+        if "" in cells:
+            raise FileFormatError(f"{self.place(cells.index(''), name)}: the value is missing")
+        return list(cells)
+
     def targets(self, name: str, task: str | None) -> np.ndarray | list[str]:
         """The target column: numbers where every cell is one, else text.
 
@@ -99,9 +110,7 @@ class Table:
         Raises:
             FileFormatError: an empty cell, or one that is not of the right kind.
         """
-        cells = self.column(name)
-        if "" in cells:
-            raise FileFormatError(f"{self.place(cells.index(''), name)}: the value is missing")
+        cells = self.texts(name)
         text = [i for i, c in enumerate(cells) if not NUMBER.fullmatch(c)]
         if not text or task == "regression":
             return self.numbers(name, "; a regression needs numbers as targets")
@@ -110,7 +119,7 @@ class Table:
                 f"{self.place(text[0], name)}: {shown(cells[text[0]])} is no number while other targets are; "
                 'mend it, or say task="classification" (--task) if these are names of classes'
             )
-        return list(cells)
+        return cells
 
     def find_target(self, given: str | None, features: Sequence[str] = ()) -> str | None:
         """The name of the target column: `given`, else the one column called target, label, class or y.

@@ -82,8 +82,7 @@ def _from_csv(
         return x, None
     if not classes:
         return x, targets.as_values(table.targets(found, "regression"), dtype)
-    values = table.targets(found, "classification")
-    return x, targets.classes_by_name(lambda row: table.place(row, found), values, classes)
+    return x, targets.classes_by_name(lambda row: table.place(row, found), table.texts(found), classes)
 
 
 def _from_npz(

@@ -61,9 +61,12 @@ def decide(where: str, values: Values, task: str | None) -> str:
             raise FileFormatError(
                 f"{where} holds {first}, which is no class; use whole numbers or text, or a regression"
             )
-        if task == "classification" and np.abs(values).max() >= _EXACT:
-            raise FileFormatError(f"{where} holds whole numbers from 2**53 on, which floats mix up; write them as text")
-        if broken.any() or np.abs(values).max() >= _EXACT:
+        exact = float(np.abs(values).max()) < _EXACT
+        if task == "classification" and not exact:
+            raise FileFormatError(
+                f"{where} holds whole numbers from 2**53 on, which floats mix up; put a letter before"
+            )
+        if broken.any() or not exact:
             return "regression"
     if task is not None:
         return task

@@ -58,6 +58,7 @@ Y_KINDS: list[tuple[Any, dict[str, Any], tuple[str, ...], list[float]]] = [
     (np.array([1, 2, 3, 4]), {"task": "classification"}, ("1", "2", "3", "4"), [0, 1, 2, 3]),
     (np.array([0.5, 1, 1, 2]), {}, (), [0.5, 1, 1, 2]),
     (np.array([0.5, 1, 1, 2], np.float16), {}, (), [0.5, 1, 1, 2]),
+    (np.array([2, 1, 1, 2], np.float16), {}, ("1", "2"), [1, 0, 0, 1]),
     (np.array([0.5, 1, 1, 2], np.longdouble), {}, (), [0.5, 1, 1, 2]),
 ]
 
