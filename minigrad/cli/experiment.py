@@ -87,9 +87,11 @@ def split(config: Config, dataset: Dataset) -> Parts:
         counts = np.bincount(y, minlength=dataset.classes)
         due = 3 if n_validation else 2
         if counts.min() < due:
+            numbers = all(name.lstrip("-").isdecimal() for name in dataset.target_names)
             raise UsageError(
                 f"{config.data}: class {dataset.target_names[counts.argmin()]!r} has {counts.min()} row(s), but each "
                 f"part needs one, {due} together; remove the class or merge it with another"
+                + (", or pass --task regression if it is a number to predict" if numbers else "")
             )
     x, x_test, y, y_test = train_test_split(x, y, test_size=config.test_size, stratify=y if stratified else None)
     if n_validation:
