@@ -6,8 +6,10 @@ MINIGRAD_REQUIRE names tools (comma-separated) whose absence is a failure instea
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
+import shutil
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,7 +24,11 @@ settings.register_profile("ci", max_examples=25, derandomize=True, **_COMMON)
 settings.register_profile("intense", max_examples=200, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
-OPTIONAL = {name: importlib.util.find_spec(name) is not None for name in ("torch", "mlxtend")}
+OPTIONAL = {
+    **{name: importlib.util.find_spec(name) is not None for name in ("torch", "mlxtend", "cupy")},
+    "gxx": shutil.which("g++") is not None,
+    "nvrtc": bool(list(importlib.metadata.distributions(name="nvidia-cuda-nvrtc"))),
+}
 """Marker -> whether the tool that its tests need is here."""
 REQUIRED = {name for name in os.environ.get("MINIGRAD_REQUIRE", "").split(",") if name}
 

@@ -8,6 +8,7 @@ given (a test's stand-in). Everything else in minigrad asks this module.
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,6 +46,34 @@ class Provider(Protocol):
         """The error function, elementwise."""
 
 
+class Accelerator(Provider, Protocol):
+    """What minigrad needs besides from the array library of a GPU."""
+
+    def compile(self, source: str, options: tuple[str, ...]) -> Any:
+        """A module of the kernels in a CUDA source."""
+
+    def function(self, module: Any, entry: str) -> Any:
+        """One kernel of a module."""
+
+    def launch(self, function: Any, grid: int, block: int, args: tuple[Any, ...]) -> None:
+        """Run a kernel on the current stream; arguments are arrays, None (the null pointer) and NumPy scalars."""
+
+    def scope(self, device: str) -> AbstractContextManager[Any]:
+        """Makes a device current."""
+
+    def stream(self, device: str) -> int:
+        """The address of the current stream."""
+
+    def synchronize(self, device: str) -> None:
+        """Wait until a device has done all its work."""
+
+    def cublas(self) -> str | None:
+        """The path of the cuBLAS library that the array library uses; None where there is none."""
+
+    def allocate_bytes(self, size: int, device: str) -> Array:
+        """An uninitialised array of bytes."""
+
+
 class HostProvider:
     """NumPy on the CPU."""
 
@@ -73,7 +102,7 @@ class HostProvider:
 
 
 class CupyProvider:
-    """CuPy on the CUDA devices of this machine."""
+    """CuPy on the CUDA devices of this machine. Kernels are launched on CuPy's current stream."""
 
     def __init__(self, cupy: Any) -> None:
         self.xp = cupy
@@ -86,14 +115,14 @@ class CupyProvider:
         return f"cuda:{array.device.id}"
 
     def from_host(self, array: np.ndarray, device: str) -> Array:
-        with self.xp.cuda.Device(int(device.partition(":")[2])):
+        with self.scope(device):
             return self.xp.array(array)
 
     def to_host(self, array: Array) -> np.ndarray:
         return np.asarray(array.get())
 
     def zeros(self, shape: tuple[int, ...], dtype: Any, device: str) -> Array:
-        with self.xp.cuda.Device(int(device.partition(":")[2])):
+        with self.scope(device):
             return self.xp.zeros(shape, dtype)
 
     def erf(self, x: Array) -> Array:
@@ -101,14 +130,53 @@ class CupyProvider:
 
         return erf(x)
 
+    def compile(self, source: str, options: tuple[str, ...]) -> Any:
+        return self.xp.RawModule(code=source, options=options)
+
+    def function(self, module: Any, entry: str) -> Any:
+        return module.get_function(entry)
+
+    def launch(self, function: Any, grid: int, block: int, args: tuple[Any, ...]) -> None:
+        # CuPy packs an integer as eight bytes, which is what a null pointer is
+        function((grid,), (block,), tuple(0 if a is None else a for a in args))
+
+    def scope(self, device: str) -> AbstractContextManager[Any]:
+        return self.xp.cuda.Device(_index(device))
+
+    def stream(self, device: str) -> int:
+        with self.scope(device):
+            return int(self.xp.cuda.get_current_stream().ptr)
+
+    def synchronize(self, device: str) -> None:
+        self.xp.cuda.Device(_index(device)).synchronize()
+
+    def cublas(self) -> str | None:
+        try:
+            from cuda.pathfinder import DynamicLibNotFoundError, load_nvidia_dynamic_lib
+        except ImportError:
+            return None
+        try:
+            return str(load_nvidia_dynamic_lib("cublas").abs_path)  # the very library that CuPy has loaded
+        except DynamicLibNotFoundError:
+            return None
+
+    def allocate_bytes(self, size: int, device: str) -> Array:
+        with self.scope(device):
+            return self.xp.empty(size, np.uint8)
+
+
+def _index(device: str) -> int:
+    """The number in "cuda:1"."""
+    return int(device.partition(":")[2])
+
 
 HOST: Provider = HostProvider()
-_accelerator: Provider | None = None
+_accelerator: Accelerator | None = None
 _reason = "not probed yet"
 _probed = False
 
 
-def install(provider: Provider | None, reason: str = "none installed") -> None:
+def install(provider: Accelerator | None, reason: str = "none installed") -> None:
     """Set the accelerator provider; None means that there is none, for `reason`."""
     global _accelerator, _reason, _probed
     _accelerator, _reason, _probed = provider, reason, True
@@ -127,7 +195,7 @@ def _probe() -> None:
         install(None, f"CuPy {cupy.__version__} imports, but no CUDA device is usable (driver missing or no GPU)")
 
 
-def accelerator() -> Provider | None:
+def accelerator() -> Accelerator | None:
     """The accelerator provider, or None; `accelerator_reason` says why not."""
     if not _probed:
         _probe()
@@ -174,6 +242,18 @@ def provider_for(device: str) -> Provider:
     provider = accelerator()
     if provider is None:
         raise DeviceError(f"device {device!r} is not usable here: {_reason}")
+    return provider
+
+
+def accelerator_for(device: str) -> Accelerator:
+    """The accelerator behind a full device label that is not the CPU's.
+
+    Raises:
+        DeviceError: there is none, or the CPU was named.
+    """
+    provider = accelerator()
+    if provider is None or device == "cpu":
+        raise DeviceError(f"device {device!r} is no usable GPU: {_reason}")
     return provider
 
 
