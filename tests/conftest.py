@@ -42,9 +42,14 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"MINIGRAD_REQUIRE asks for {missing}, which are not installed")
 
 
+def needs_of(item: pytest.Item) -> set[str]:
+    """The tools behind a test's fixtures: kernels on the stand-in device are compiled by g++."""
+    return {"gxx"} if "fake_device" in getattr(item, "fixturenames", ()) else set()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for name, here in OPTIONAL.items():
-        marked = [item for item in items if item.get_closest_marker(name)]
+        marked = [item for item in items if item.get_closest_marker(name) or name in needs_of(item)]
         if not here:
             for item in marked:
                 item.add_marker(pytest.mark.skip(reason=f"{name} is not installed"))

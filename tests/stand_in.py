@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
+from shim import HostKernels
 
 from minigrad.backend import device as devices
 
@@ -68,6 +70,28 @@ class FakeProvider:
 
     def zeros(self, shape: tuple[int, ...], dtype: Any, device: str) -> Any:
         return _on(np.zeros(shape, dtype), device)
+
+    def compile(self, source: str, options: tuple[str, ...]) -> Any:
+        return HostKernels(source)
+
+    def scope(self, device: str) -> Any:
+        return nullcontext()
+
+    def stream(self, device: str) -> int:
+        return 0
+
+    def cublas(self) -> None:
+        return None
+
+    def allocate_bytes(self, size: int, device: str) -> Any:
+        return _on(np.empty(size, np.uint8), device)
+
+    def function(self, module: Any, entry: str) -> Any:
+        return module, entry
+
+    def launch(self, function: Any, grid: int, block: int, args: tuple[Any, ...]) -> None:
+        module, entry = function
+        module.launch(entry, grid, block, [a.view(np.ndarray) if isinstance(a, FakeArray) else a for a in args])
 
     def erf(self, x: Any) -> Any:
         return _on(devices.HOST.erf(x.view(np.ndarray)), x.label)

@@ -140,10 +140,19 @@ def relu_slope(out: Any) -> Any:
 
 
 def ones_like(array: Array) -> Array:
-    """Ones of the shape, dtype and device of `array`."""
+    """Ones of the shape, dtype and device of `array`; not to be written to."""
     if type(array) is np.ndarray:
         return np.ones(array.shape, array.dtype)  # quicker than ones_like
-    return (provider_of(array) or HOST).xp.ones_like(array)
+    provider = provider_of(array) or HOST
+    if array.ndim:
+        return provider.xp.ones_like(array)
+    return _one(provider, provider.device_of(array), array.dtype)  # type: ignore[arg-type]  # hashed by identity
+
+
+@lru_cache(maxsize=32)
+def _one(provider: Any, device: str, dtype: Any) -> Array:
+    """The seed of every backward from a scalar: nobody writes to it, so it is made once a device."""
+    return provider.from_host(np.ones((), dtype), device)
 
 
 def owned(array: Array) -> Array:

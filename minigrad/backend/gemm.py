@@ -10,7 +10,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from .device import HOST, Array, provider_of
+from ..errors import DeviceError
+from .cublas import Cublas, LayoutError
+from .device import HOST, Accelerator, Array, provider_of
 
 
 def matmul(a: Array, b: Array, out: Array | None = None, accumulate: bool = False) -> Array:
@@ -26,14 +28,7 @@ def matmul(a: Array, b: Array, out: Array | None = None, accumulate: bool = Fals
         `out`, or a new array.
     """
     if type(a) is not np.ndarray:
-        xp = (provider_of(a) or HOST).xp
-        if out is None or accumulate:
-            product = xp.matmul(a, b)
-            if out is None:
-                return product
-            out += product
-            return out
-        return xp.matmul(a, b, out=out)
+        return _matmul_there(a, b, out, accumulate)
     # np.dot, not np.matmul: matmul with an inner dimension of 1 does not reach BLAS (a weight gradient at
     # batch 1 takes 12 times as long).
     if out is None:
@@ -44,6 +39,60 @@ def matmul(a: Array, b: Array, out: Array | None = None, accumulate: bool = Fals
         out += np.dot(a, b)
         return out
     return np.dot(a, b, out=out)
+
+
+def _matmul_there(a: Array, b: Array, out: Array | None, accumulate: bool) -> Array:
+    """`matmul` on an accelerator: by cuBLAS itself where that is found, else by the array library's matmul."""
+    provider = provider_of(a) or HOST
+    usable = provider is not HOST and a.dtype == b.dtype and a.dtype in _KINDS
+    cublas = library(provider)[0] if usable else None  # type: ignore[arg-type]
+    if cublas is None or a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[0]:
+        if out is None:
+            return provider.xp.matmul(a, b)
+        if not accumulate:
+            return provider.xp.matmul(a, b, out=out)
+        out += provider.xp.matmul(a, b)
+        return out
+    device = provider.device_of(a)
+    with provider.scope(device):  # type: ignore[attr-defined]
+        if out is None:
+            out = provider.xp.empty((a.shape[0], b.shape[1]), a.dtype)
+        where = {"device": int(device.partition(":")[2]), "stream": provider.stream(device)}  # type: ignore[attr-defined]
+        while True:
+            try:
+                return cublas.gemm(a, b, out, accumulate=accumulate, **where)
+            except LayoutError as error:  # both axes of an operand have gaps: a copy has none
+                if error.operand == "a":
+                    a = provider.xp.ascontiguousarray(a)
+                elif error.operand == "b":
+                    b = provider.xp.ascontiguousarray(b)
+                else:
+                    raise
+
+
+_KINDS = (np.float32, np.float64)
+_libraries: dict[Accelerator, tuple[Cublas | None, str]] = {}
+
+
+def library(provider: Accelerator) -> tuple[Cublas | None, str]:
+    """The cuBLAS of an accelerator, or None and why its own matmul serves instead."""
+    if provider not in _libraries:
+        path = provider.cublas()
+        if path is None:
+            _libraries[provider] = None, "no cuBLAS library was found, so matrix products go through the array library"
+        else:
+            try:
+                _libraries[provider] = (
+                    Cublas(
+                        path,
+                        lambda size: provider.xp.empty((size,), np.uint8),
+                        on_device=lambda index: provider.scope(f"cuda:{index}"),
+                    ),
+                    "",
+                )
+            except DeviceError as error:
+                _libraries[provider] = None, str(error)
+    return _libraries[provider]
 
 
 @lru_cache(maxsize=64)

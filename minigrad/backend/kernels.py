@@ -151,7 +151,8 @@ class Kernel:
         if not (1 <= grid < 2**31 and 1 <= block <= 1024):
             raise ValueError(f"kernel {self.entry}: grid {grid} and block {block}; 1..2^31-1 and 1..1024 are due")
         ready = tuple(map(self._check, self.parameters, arguments))
-        self._provider.launch(self._function, grid, block, ready)
+        with self._provider.scope(self._device):
+            self._provider.launch(self._function, grid, block, ready)
 
     def _check(self, parameter: Parameter, value: Any) -> Any:
         if parameter.pointer:
@@ -187,7 +188,7 @@ class Kernel:
         return value
 
 
-_compiled: dict[tuple[int, str, str], dict[str, Kernel]] = {}
+_compiled: dict[tuple[Accelerator, str, str], dict[str, Kernel]] = {}
 
 
 def kernel(name: str, entry: str, device: str) -> Kernel:
@@ -203,7 +204,7 @@ def kernel(name: str, entry: str, device: str) -> Kernel:
         DeviceError: the device is not usable.
     """
     provider = accelerator_for(device)
-    key = (id(provider), device, name)
+    key = (provider, device, name)
     if key not in _compiled:
         text = source(name)
         module = provider.compile(text, OPTIONS)

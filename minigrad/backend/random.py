@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .array import is_integer, to_device
+from . import fused_kernels
+from .array import is_integer
 from .device import Array
 
 STREAMS = ("init", "shuffle", "split", "dropout", "noise")
@@ -120,7 +121,15 @@ def keep_mask(shape: tuple[int, ...], drop: float, device: str) -> Array:
     """
     size = int(np.prod(shape, dtype=np.int64))
     # Whole blocks, so that a counter alone says where the stream stands. A seeded Philox is at a block boundary.
-    words = generator("dropout").bit_generator.random_raw(4 * -(-size // _BLOCK))
+    blocks = -(-size // _BLOCK)
+    source: Any = generator("dropout").bit_generator  # a Philox, which has advance()
     threshold = round(drop * 2**32)
+    if device != "cpu":
+        place = source.state["state"]
+        source.advance(blocks)
+        return fused_kernels.keep_mask(
+            np.concatenate([place["key"], place["counter"]]), size, threshold, device
+        ).reshape(shape)
+    words = source.random_raw(4 * blocks)
     keep = words.view(np.uint32)[:size] >= threshold if threshold < 2**32 else np.zeros(size, bool)
-    return to_device(keep.reshape(shape), device)
+    return keep.reshape(shape)

@@ -10,6 +10,7 @@ import platform
 import numpy as np
 
 from ..backend.device import accelerator, accelerator_reason
+from ..backend.gemm import library
 from ..version import __version__
 from .experiment import physical_memory
 from .options import Parser
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         rows.append(("device auto", "cpu"))
     else:
         rows += [(label, f"usable, {type(provider).__name__}") for label in provider.labels()]
+        rows.append(("matmul", library(provider)[1] or "cuBLAS, called directly"))
         rows.append(("device auto", provider.labels()[0]))
     for name, purpose in EXTRAS.items():
         try:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import array as arrays
-from ..backend import random
+from ..backend import fused_kernels, random
 from ..backend.array import is_integer
 from ..backend.device import common_provider, provider_of, resolve_device
 from ..core.variable import wrap
@@ -147,8 +147,13 @@ class DataLoader:
                     self._go_to(epoch + 1, 0)
                 else:
                     self.position = number + 1
-            batch = [wrap(a[rows] if order is None else self._take(a, order[rows], axis=0)) for a in self._arrays]
+            batch = [wrap(a[rows] if order is None else self._gather(a, order[rows])) for a in self._arrays]
             yield batch[0] if self._single else tuple(batch)
+
+    def _gather(self, array: Any, rows: Any) -> Any:
+        """The rows of an array, by a kernel where one takes them."""
+        found = None if type(array) is np.ndarray else fused_kernels.gather_rows(array, rows)
+        return self._take(array, rows, axis=0) if found is None else found
 
     def state_dict(self) -> dict[str, int]:
         """Seed, epoch and position; a loader over the same data that loads it yields exactly the batches still due."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..backend import gemm
+import numpy as np
+
+from ..backend import fused_kernels, gemm
 from ..backend.array import flat_positions, max_rows, relu_in_place, relu_slope
 from ..core.op import Op
 from ..errors import ShapeError
@@ -27,14 +29,25 @@ FUSED_ACTIVATIONS = tuple(_ACTIVATIONS)
 
 def _linear(xp: Any, x: Any, weight: Any, bias: Any, *, activation: str | None) -> Any:
     z = gemm.matmul(x, weight.T)
+    if bias is not None and bias.shape != z.shape[1:]:  # a (1,) would broadcast
+        raise ValueError
+    if xp is not np and _bias_and_activation_there(z, bias, activation):
+        return z
     if bias is not None:
-        if bias.shape != z.shape[1:]:  # a (1,) would broadcast
-            raise ValueError
         z += bias
     apply = _ACTIVATIONS[activation][0]
     if apply is not None:
         apply(xp, z)
     return z
+
+
+def _bias_and_activation_there(z: Any, bias: Any, activation: str | None) -> bool:
+    """Whether a kernel has done both."""
+    fits = fused_kernels.usable(z) and activation in fused_kernels.ACTIVATIONS
+    if fits and (bias is None or fused_kernels.usable(bias)):
+        fused_kernels.bias_act(z, bias, activation)
+        return True
+    return False
 
 
 def _linear_vjp(needs: Any, g: Any, out: Any, x: Any, weight: Any, bias: Any, *, activation: str | None) -> Any:
@@ -50,12 +63,18 @@ def _linear_vjp(needs: Any, g: Any, out: Any, x: Any, weight: Any, bias: Any, *,
 def _linear_raw_vjp(
     dest: Any, needs: Any, g: Any, out: Any, residual: Any, x: Any, weight: Any, bias: Any, *, activation: str | None
 ) -> Any:
-    if activation is not None:
-        g = g * _ACTIVATIONS[activation][1](out)
+    bias_gradient = None
+    if type(g) is not np.ndarray and fused_kernels.usable(g, out):
+        g, bias_gradient = fused_kernels.bias_act_backward(g, out, activation, needs[2], dest[2])
+    else:
+        if activation is not None:
+            g = g * _ACTIVATIONS[activation][1](out)
+        if needs[2]:
+            bias_gradient = column_sum_into(dest[2], g)
     return (
         product_into(dest[0], g, weight) if needs[0] else None,
         product_into(dest[1], g.T, x) if needs[1] else None,
-        column_sum_into(dest[2], g) if needs[2] else None,
+        bias_gradient,
     )
 
 
@@ -109,11 +128,23 @@ one_hot_ = Op(
 )
 
 
+def _cross_entropy_fits(logits: Any, labels: Any, scale: Any) -> bool:
+    """Whether a kernel takes these."""
+    plain = labels.dtype == np.int64 and labels.flags.c_contiguous
+    return plain and fused_kernels.usable(logits) and (type(scale) is float or fused_kernels.usable(scale))
+
+
 def _cross_entropy(xp: Any, logits: Any, labels: Any, scale: Any, *, reduce: bool) -> tuple[Any, Any]:
     """The residual is (exp(z - max), its sums, flat positions of the labels), class-major: (classes, n).
 
+    Where a kernel takes the operands, it is the softmax alone.
+
     Class-major, because a reduction over a short last axis costs NumPy and CuPy several times one over the first.
     """
+    if xp is not np and _cross_entropy_fits(logits, labels, scale):
+        factor, number = (None, scale) if type(scale) is float else (scale, 1.0)
+        value, probability = fused_kernels.cross_entropy(logits, labels, factor, number, reduce)
+        return value, (probability,)
     e = logits.T.copy()
     e -= max_rows(e)
     at = flat_positions(xp, labels, *e.shape)
@@ -143,6 +174,10 @@ def _cross_entropy_vjp(
 def _cross_entropy_raw_vjp(
     dest: Any, needs: Any, g: Any, out: Any, residual: Any, logits: Any, labels: Any, scale: Any, *, reduce: bool
 ) -> tuple[Any, ...]:
+    if len(residual) == 1:
+        factor, number = (None, scale) if type(scale) is float else (scale, 1.0)
+        g = g if g.flags.c_contiguous else g.copy()
+        return fused_kernels.cross_entropy_backward(g, residual[0], labels, factor, number), None, None
     e, total, at = residual
     weights = g * scale
     gradient = e * (weights / total)

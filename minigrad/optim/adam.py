@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import checks
+from .fused_update import UpdateKernel
 from .optimizer import Optimizer
 
 
@@ -34,6 +35,7 @@ class Adam(Optimizer):
     """
 
     columns = ("beta1", "keep1", "beta2", "keep2", "eps", "step_size", "weight_decay", "shrink")
+    kernel = UpdateKernel("adam", "adam_f32", ("exp_avg", "exp_avg_sq", "max_exp_avg_sq"))
     decoupled = False
 
     def __init__(
@@ -80,6 +82,11 @@ class Adam(Optimizer):
             group["lr"] * root / (1.0 - beta1**step),
             group["weight_decay"],
             1.0 - group["lr"] * group["weight_decay"],
+        )
+
+    def kernel_flags(self, group: Mapping[str, Any]) -> int:
+        return (
+            self.decoupled + 2 * bool(group["amsgrad"]) + 4 * bool(group["maximize"]) + 8 * bool(group["weight_decay"])
         )
 
     def update(self, xp: Any, group: Mapping[str, Any], c: Any, p: Any, g: Any, *buffers: Any) -> None:

@@ -6,6 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
+from ..backend import fused_kernels
 from ..backend.device import HOST, provider_of
 from ..core.variable import wrap
 from ..tensor import Tensor
@@ -25,6 +28,8 @@ def _norm(runs: list[Any], norm_type: float) -> Any:
         return 0.0
     xp = (provider_of(runs[0]) or HOST).xp
     if norm_type == 2:
+        if xp is not np and fused_kernels.usable(*runs):
+            return xp.sqrt(fused_kernels.sum_of_squares(runs)).astype(np.float32).reshape(())
         return xp.sqrt(sum(xp.vdot(r, r) for r in runs))
     return xp.max(xp.stack([xp.max(xp.abs(r)) if r.size else xp.zeros((), r.dtype) for r in runs]))
 
@@ -68,6 +73,11 @@ def clip_grad_norm(params: Iterable[Tensor] | Tensor, max_norm: float, norm_type
     checks.number("max_norm", max_norm)
     given = _parameters(params)
     runs = gradient_runs(given)
+    if runs and norm_type == 2 and type(runs[0]) is not np.ndarray and fused_kernels.usable(*runs):
+        norm = fused_kernels.clip_by_norm(runs, max_norm)
+        clear_padding(given)
+        _mark(given)
+        return wrap(norm)
     total = _norm(runs, norm_type)
     if not runs:
         return Tensor(0.0)

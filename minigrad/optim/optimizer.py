@@ -13,6 +13,7 @@ from ..backend.versions import mark_written
 from ..errors import ShapeError
 from ..tensor import Tensor, as_raw
 from .control import ControlTable
+from .fused_update import MOST_CLASSES, FusedUpdate, UpdateKernel
 from .parameters import Store, pack
 
 CHUNK = 1 << 16
@@ -43,6 +44,7 @@ class _Partition:
         self.live: list[bool] = []
         self.classes: list[_Class] = []
         self.table: ControlTable
+        self.fused: FusedUpdate | None = None
         length = min(CHUNK, store.size)
         self._scratch = [arrays.zeros((length,), store.dtype, store.device) for _ in range(scratch)]
 
@@ -59,7 +61,9 @@ class _Partition:
             for i in c.positions:
                 self.steps[i] = c.step
 
-    def classify(self, live: list[bool], names: tuple[str, ...], columns: Sequence[str]) -> None:
+    def classify(
+        self, live: list[bool], names: tuple[str, ...], columns: Sequence[str], kernel: UpdateKernel | None
+    ) -> None:
         """Sort the live parameters into classes of equal step count and lay out the chunks of each."""
         self.settle()
         buffers = [self.store.p, self.store.g, *(self.buffer(name) for name in names)]
@@ -68,14 +72,22 @@ class _Partition:
             if alive:
                 by_step.setdefault(self.steps[i], []).append(i)
         self.classes = []
+        if self.store.device == "cpu" or self.store.dtype != np.float32 or len(by_step) > MOST_CLASSES:
+            kernel = None
         for step, positions in by_step.items():
             chunks = []
-            for start, stop in self.store.runs(positions):
+            for start, stop in self.store.runs(positions) if kernel is None else ():
                 for a in range(start, stop, CHUNK):
                     b = min(a + CHUNK, stop)
                     chunks.append((*(x[a:b] for x in buffers), *(s[: b - a] for s in self._scratch)))
             self.classes.append(_Class(step, positions, chunks, [self.parameters[i]._cell for i in positions]))
-        self.table = ControlTable(columns, len(self.classes), self.store.dtype, self.store.device)
+        self.fused = None
+        if kernel is not None and self.classes:
+            states = [self.state.get(name) if name in names else None for name in kernel.states]
+            members = [c.positions for c in self.classes]
+            self.fused = FusedUpdate(kernel, self.store, states, members, len(columns))
+        else:
+            self.table = ControlTable(columns, len(self.classes), self.store.dtype, self.store.device)
         self.live, self.names = live, names
 
 
@@ -95,6 +107,8 @@ class Optimizer:
     """Names of the coefficients that change from step to step."""
     scratch: ClassVar[int] = 2
     """How many temporary chunks `update` takes."""
+    kernel: ClassVar[UpdateKernel | None] = None
+    """The kernel that does the whole update of float32 parameters on a GPU; without one `update` runs there too."""
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
@@ -134,6 +148,10 @@ class Optimizer:
             *buffers: the state buffers in the order of `state_names`, then `scratch` temporaries.
         """
         raise NotImplementedError
+
+    def kernel_flags(self, group: Mapping[str, Any]) -> int:
+        """The bits that tell `kernel` which variant these hyper-parameters ask for."""
+        return 0
 
     # --- what a user calls ----------------------------------------------------------------------------------------
 
@@ -191,14 +209,22 @@ class Optimizer:
             for part in self._partitions[i]:
                 live = [p._leaf.live and p._node is not None for p in part.parameters]
                 if live != part.live or names != part.names:
-                    part.classify(live, names, self.columns)
+                    part.classify(live, names, self.columns, self.kernel)
                 if part.classes:
                     self._update_partition(group, part)
 
     def _update_partition(self, group: Mapping[str, Any], part: _Partition) -> None:
         xp = part.xp
-        for row, c in enumerate(part.classes):
+        for c in part.classes:
             c.step += 1
+        if part.fused is not None:
+            hyper = [group[name] for name in self.defaults]
+            steps = [c.step for c in part.classes]
+            part.fused.step(hyper, self.kernel_flags(group), steps, lambda t: self.coefficients(group, t))
+            for c in part.classes:
+                mark_written(*c.cells)
+            return
+        for row, c in enumerate(part.classes):
             part.table.fill(row, self.coefficients(group, c.step))
         part.table.upload()
         for row, c in enumerate(part.classes):

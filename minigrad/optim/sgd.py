@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import checks
+from .fused_update import UpdateKernel
 from .optimizer import Optimizer
 
 
@@ -34,6 +35,7 @@ class SGD(Optimizer):
     """
 
     columns = ("lr", "momentum", "gain", "weight_decay")
+    kernel = UpdateKernel("sgd", "sgd_f32", ("momentum_buffer",))
 
     def __init__(
         self,
@@ -79,6 +81,10 @@ class SGD(Optimizer):
         if group["scale_velocity_by_lr"]:
             gain *= group["lr"]
         return group["lr"], group["momentum"], gain, group["weight_decay"]
+
+    def kernel_flags(self, group: Mapping[str, Any]) -> int:
+        names = ("momentum", "nesterov", "maximize", "weight_decay", "scale_velocity_by_lr")
+        return sum(bool(group[name]) << bit for bit, name in enumerate(names))
 
     def update(self, xp: Any, group: Mapping[str, Any], c: Any, p: Any, g: Any, *buffers: Any) -> None:
         *velocity, t, d = buffers

@@ -174,7 +174,7 @@ class Tensor(Conversions):
         else:
             seed = gradient if isinstance(gradient, Variable) and create_graph else as_raw(gradient)
             if isinstance(seed, (int, float)) and self.size == 1:
-                value, seed = seed, arrays.ones_like(self._data)
+                value, seed = seed, arrays.owned(arrays.ones_like(self._data))
                 seed *= value
             self._check_like("gradient passed to backward", as_raw(seed))
         engine.backward([self._node], [seed], None, retain_graph, create_graph)

@@ -1,0 +1,91 @@
+// What follows a matrix product in a linear layer: bias and activation, and the way back.
+#include "grid.cuh"
+
+enum { NONE, RELU, TANH };
+
+__device__ __forceinline__ float activate(float z, int activation)
+{
+    if (activation == RELU)
+        return z <= 0.0f ? 0.0f : z;  // nan stays nan
+    if (activation == TANH)
+        return tanhf(z);
+    return z;
+}
+
+// The slope of the activation, from its output.
+__device__ __forceinline__ float slope(float out, int activation)
+{
+    if (activation == RELU)
+        return out > 0.0f ? 1.0f : 0.0f;
+    if (activation == TANH)
+        return fmaf(-out, out, 1.0f);
+    return 1.0f;
+}
+
+// z = activation(z + bias) in place on a (rows, columns) matrix; `bias` may be null.
+extern "C" __global__ void bias_act_f32(float* z, const float* bias, long long rows, int columns, int activation)
+{
+    if (columns == 0)
+        return;
+    if (columns % 4 == 0 && aligned16(z) && aligned16(bias)) {
+        float4* z4 = (float4*)z;
+        const float4* bias4 = (const float4*)bias;
+        for (Cells at(columns / 4); at.row < rows; at.next()) {
+            float4 Z = z4[at.row * at.columns + at.column];
+            if (bias) {
+                const float4 B = bias4[at.column];
+                Z = make_float4(Z.x + B.x, Z.y + B.y, Z.z + B.z, Z.w + B.w);
+            }
+            z4[at.row * at.columns + at.column] = make_float4(activate(Z.x, activation), activate(Z.y, activation),
+                                                              activate(Z.z, activation), activate(Z.w, activation));
+        }
+    } else {
+        for (Cells at(columns); at.row < rows; at.next()) {
+            float* cell = z + at.row * columns + at.column;
+            *cell = activate(bias ? *cell + bias[at.column] : *cell, activation);
+        }
+    }
+}
+
+// Threads that add up one column: fixed, so that neither grid nor block decides the order of the additions.
+#define ROW_LANES 32
+#define TILE 32
+
+// gz = g * slope(out), and gbias = its column sums, or += where `accumulate`. Either may be null; gz may be g.
+// `out` may be null without an activation.
+extern "C" __global__ void bias_act_backward_f32(const float* g, const float* out, float* gz, float* gbias,
+                                                 long long rows, int columns, int activation, int accumulate)
+{
+    __shared__ float sums[ROW_LANES][TILE];
+    if (!gbias) {
+        if (gz)
+            for (long long i = grid_index(); i < rows * columns; i += grid_size())
+                gz[i] = activation == NONE ? g[i] : g[i] * slope(out[i], activation);
+        return;
+    }
+    const int lane = threadIdx.x & 31;
+    // one block a tile of columns, one warp a row at a time
+    for (long long first = (long long)blockIdx.x * TILE; first < columns; first += (long long)gridDim.x * TILE) {
+        const long long column = first + lane;
+        for (int row_lane = threadIdx.x >> 5; row_lane < ROW_LANES; row_lane += blockDim.x >> 5) {
+            float sum = 0.0f;
+            if (column < columns)
+                for (long long row = row_lane; row < rows; row += ROW_LANES) {
+                    const long long i = row * columns + column;
+                    const float value = activation == NONE ? g[i] : g[i] * slope(out[i], activation);
+                    if (gz)
+                        gz[i] = value;
+                    sum += value;
+                }
+            sums[row_lane][lane] = sum;
+        }
+        __syncthreads();
+        if (threadIdx.x < TILE && column < columns) {
+            float sum = sums[0][lane];
+            for (int i = 1; i < ROW_LANES; i++)
+                sum += sums[i][lane];
+            gbias[column] = accumulate ? gbias[column] + sum : sum;
+        }
+        __syncthreads();
+    }
+}

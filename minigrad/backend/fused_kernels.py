@@ -1,0 +1,215 @@
+"""The kernels of a training step as functions of arrays: one launch where the CPU makes several calls.
+
+Each takes float32 arrays of one accelerator, C-contiguous; `usable` says whether that is what is at hand. Nothing here
+waits for the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .device import Accelerator, Array, accelerator, accelerator_for
+from .kernels import kernel
+
+THREADS = 256
+MOST_BLOCKS = 1024
+"""Enough to fill the largest GPU; the kernels stride over the rest."""
+TILE = 32
+"""Columns that a block of bias_act_backward_f32 owns."""
+ACTIVATIONS: dict[str | None, int] = {None: 0, "relu": 1, "tanh": 2}
+
+_tickets: dict[tuple[Accelerator, str, int], Array] = {}
+
+
+def usable(*arrays: Array) -> bool:
+    """Whether these are all float32, C-contiguous arrays of the accelerator."""
+    provider = accelerator()
+    return provider is not None and all(
+        isinstance(a, provider.array_type) and a.dtype == np.float32 and a.flags.c_contiguous for a in arrays
+    )
+
+
+def _device(array: Array) -> str:
+    provider = accelerator()
+    return "cpu" if provider is None else provider.device_of(array)
+
+
+def _empty(shape: tuple[int, ...], dtype: type, device: str) -> Array:
+    """A new array on a device, whichever is current."""
+    provider = accelerator_for(device)
+    with provider.scope(device):
+        return provider.xp.empty(shape, dtype)
+
+
+def _blocks(threads: int) -> int:
+    """The grid for so many threads of work."""
+    return min(MOST_BLOCKS, max(1, -(-threads // THREADS)))
+
+
+def _ticket(device: str) -> Array:
+    """The counter by which a kernel's last block knows itself; the kernels of a stream take turns with it."""
+    provider = accelerator_for(device)
+    key = (provider, device, provider.stream(device))
+    if key not in _tickets:
+        _tickets[key] = provider.zeros((1,), np.uint32, device)
+    return _tickets[key]
+
+
+def bias_act(z: Array, bias: Array | None, activation: str | None) -> None:
+    """z = activation(z + bias) in place: one launch, none where there is nothing to do.
+
+    Args:
+        z: (rows, columns).
+        bias: (columns,), or None.
+        activation: one of ACTIVATIONS.
+    """
+    if bias is None and activation is None:
+        return
+    rows, columns = z.shape
+    launch = kernel("bias_act", "bias_act_f32", _device(z))
+    launch(_blocks(z.size // 4 + 1), THREADS, z, bias, rows, columns, ACTIVATIONS[activation])
+
+
+def bias_act_backward(
+    g: Array, out: Array, activation: str | None, needs_bias: bool, dest: tuple[Array, bool] | None
+) -> tuple[Array, Array | None]:
+    """g * activation'(z) from the output, and its column sums: one launch.
+
+    Args:
+        g: (rows, columns), gradient of the output.
+        out: (rows, columns), the output.
+        activation: one of ACTIVATIONS.
+        needs_bias: whether the column sums are asked for.
+        dest: (array of (columns,), whether to add to it) where they go, or None for a new array.
+
+    Returns:
+        (rows, columns), the gradient before the activation (g itself without one), and the new array, if any.
+    """
+    rows, columns = g.shape
+    device = _device(g)
+    gz = None if activation is None else _empty(g.shape, np.float32, device)
+    new = _empty((columns,), np.float32, device) if needs_bias and dest is None else None
+    sums, accumulate = dest if needs_bias and dest is not None else (new, False)
+    if sums is not None or gz is not None:
+        grid = _blocks(g.size) if sums is None else max(1, -(-columns // TILE))
+        arguments = (g, out, gz, sums, rows, columns, ACTIVATIONS[activation], int(accumulate))
+        kernel("bias_act", "bias_act_backward_f32", device)(grid, THREADS, *arguments)
+    return (g if gz is None else gz), new
+
+
+def cross_entropy(
+    logits: Array, labels: Array, factor: Array | None, scale: float, reduce: bool
+) -> tuple[Array, Array]:
+    """scale * factor_i * (logsumexp(row i) - row i[label i]), and the softmax: one launch.
+
+    Args:
+        logits: (rows, classes).
+        labels: (rows,) int64. A label out of range makes its row nan.
+        factor: (rows,), or None for ones.
+        scale: of all rows.
+        reduce: add the rows up.
+
+    Returns:
+        The losses, (rows,) or 0-d, and the probabilities (rows, classes).
+    """
+    rows, classes = logits.shape
+    device = _device(logits)
+    probability = _empty(logits.shape, np.float32, device)
+    losses = _empty((rows,), np.float32, device)
+    total = _empty((1,), np.float32, device) if reduce else None
+    ticket = _ticket(device) if reduce else None
+    launch = kernel("cross_entropy", "softmax_cross_entropy_f32", device)
+    launch(
+        _blocks(32 * rows), THREADS, logits, labels, factor, scale, probability, losses, total, ticket, rows, classes
+    )
+    return losses if total is None else total.reshape(()), probability
+
+
+def cross_entropy_backward(g: Array, probability: Array, labels: Array, factor: Array | None, scale: float) -> Array:
+    """(softmax - onehot) * g * factor * scale: one launch.
+
+    Args:
+        g: gradient of the losses, (rows,) or 0-d.
+        probability: (rows, classes), from `cross_entropy`.
+        labels, factor, scale: as there.
+
+    Returns:
+        (rows, classes).
+    """
+    rows, classes = probability.shape
+    device = _device(probability)
+    out = _empty(probability.shape, np.float32, device)
+    launch = kernel("cross_entropy", "softmax_cross_entropy_backward_f32", device)
+    launch(_blocks(out.size), THREADS, g, probability, labels, factor, scale, out, rows, classes, int(g.ndim > 0))
+    return out
+
+
+def sum_of_squares(runs: Sequence[Array]) -> Array:
+    """The sum of the squares of all elements of flat arrays, in double precision: one launch an array.
+
+    Returns:
+        (1,) float64, on their device.
+    """
+    device = _device(runs[0])
+    total = _empty((1,), np.float64, device)
+    launch = kernel("norm", "sum_of_squares_f32", device)
+    for number, x in enumerate(runs):
+        grid = _blocks(x.size // 4 + 1)
+        launch(grid, THREADS, x, x.size, _empty((grid,), np.float64, device), total, _ticket(device), int(number > 0))
+    return total
+
+
+def clip_by_norm(runs: Sequence[Array], max_norm: float) -> Array:
+    """Scale flat arrays together by min(1, max_norm / (norm + 1e-6)): two launches an array.
+
+    Returns:
+        0-d float32, the norm before.
+    """
+    device = _device(runs[0])
+    provider = accelerator_for(device)
+    total = sum_of_squares(runs)
+    limit = provider.from_host(np.array([max_norm]), device)
+    norm = _empty((1,), np.float32, device)
+    launch = kernel("norm", "clip_by_norm_f32", device)
+    for x in runs:
+        launch(_blocks(x.size // 4 + 1), THREADS, x, x.size, total, limit, norm)
+    return norm.reshape(())
+
+
+def keep_mask(state: np.ndarray, size: int, threshold: int, device: str) -> Array:
+    """One byte an element: whether its 32-bit word of Philox4x64-10 is at least a threshold. One launch.
+
+    Args:
+        state: (6,) uint64 on the host: key and counter as NumPy's Philox holds them at a block's boundary.
+        size: elements.
+        threshold: in [0, 2**32].
+        device: full label.
+
+    Returns:
+        (size,) booleans.
+    """
+    provider = accelerator_for(device)
+    mask = provider.allocate_bytes(size, device)
+    launch = kernel("dropout", "keep_mask", device)
+    launch(_blocks(size // 8 + 1), THREADS, mask, size, provider.from_host(state, device), threshold)
+    return mask.view(np.bool_)
+
+
+def gather_rows(table: Array, rows: Array) -> Array | None:
+    """table[rows] for a whole table of rows: one launch; None where no kernel takes such a table.
+
+    Args:
+        table: (height, ...), float32 or int64, C-contiguous.
+        rows: (count,) int64.
+    """
+    entry = {np.dtype(np.float32): "gather_rows_f32", np.dtype(np.int64): "gather_rows_i64"}.get(table.dtype)
+    if entry is None or rows.dtype != np.int64 or not table.flags.c_contiguous:
+        return None
+    device = _device(table)
+    width = table.size // table.shape[0] if table.shape[0] else 0
+    out = _empty((len(rows), *table.shape[1:]), table.dtype.type, device)
+    launch = kernel("gather", entry, device)
+    launch(_blocks(len(rows) * width // 4 + 1), THREADS, table, rows, out, len(rows), width, table.shape[0])
+    return out
