@@ -99,9 +99,24 @@ def bias_act_backward(
     return (g if gz is None else gz), new
 
 
+NOTHING = -(2**63)
+"""A label that no row has."""
+
+
+def takes_labels(logits: Array, labels: Array, scale: Array | float) -> bool:
+    """Whether `cross_entropy` takes these."""
+    return (
+        usable(logits)
+        and logits.ndim == 2
+        and labels.dtype == np.int64
+        and labels.flags.c_contiguous
+        and (type(scale) is float or usable(scale))
+    )
+
+
 def cross_entropy(
-    logits: Array, labels: Array, factor: Array | None, scale: float, reduce: bool
-) -> tuple[Array, Array]:
+    logits: Array, labels: Array, factor: Array | None, scale: float, reduce: bool, ignored: int | None
+) -> tuple[Array, Array, Array | None]:
     """scale * factor_i * (logsumexp(row i) - row i[label i]), and the softmax: one launch.
 
     Args:
@@ -110,9 +125,10 @@ def cross_entropy(
         factor: (rows,), or None for ones.
         scale: of all rows.
         reduce: add the rows up.
+        ignored: take the mean over the rows of other labels instead; only with `reduce`.
 
     Returns:
-        The losses, (rows,) or 0-d, and the probabilities (rows, classes).
+        The losses, (rows,) or 0-d, the probabilities (rows, classes), and the number of rows in the mean, (1,).
     """
     rows, classes = logits.shape
     device = _device(logits)
@@ -120,20 +136,28 @@ def cross_entropy(
     losses = _empty((rows,), np.float32, device)
     total = _empty((1,), np.float32, device) if reduce else None
     ticket = _ticket(device) if reduce else None
-    launch = kernel("cross_entropy", "softmax_cross_entropy_f32", device)
-    launch(
-        _blocks(32 * rows), THREADS, logits, labels, factor, scale, probability, losses, total, ticket, rows, classes
-    )
-    return losses if total is None else total.reshape(()), probability
+    kept = None if ignored is None else _empty((1,), np.float32, device)
+    label = NOTHING if ignored is None else ignored
+    arguments = (logits, labels, factor, scale, label, probability, losses, total, kept, ticket, rows, classes)
+    kernel("cross_entropy", "softmax_cross_entropy_f32", device)(_blocks(32 * rows), THREADS, *arguments)
+    return (losses if total is None else total.reshape(())), probability, kept
 
 
-def cross_entropy_backward(g: Array, probability: Array, labels: Array, factor: Array | None, scale: float) -> Array:
-    """(softmax - onehot) * g * factor * scale: one launch.
+def cross_entropy_backward(
+    g: Array,
+    probability: Array,
+    labels: Array,
+    factor: Array | None,
+    scale: float,
+    ignored: int | None,
+    kept: Array | None,
+) -> Array:
+    """(softmax - onehot) * g * factor * scale, divided by `kept` and 0 for ignored rows: one launch.
 
     Args:
         g: gradient of the losses, (rows,) or 0-d.
-        probability: (rows, classes), from `cross_entropy`.
-        labels, factor, scale: as there.
+        probability, kept: from `cross_entropy`.
+        labels, factor, scale, ignored: as there.
 
     Returns:
         (rows, classes).
@@ -141,8 +165,9 @@ def cross_entropy_backward(g: Array, probability: Array, labels: Array, factor: 
     rows, classes = probability.shape
     device = _device(probability)
     out = _empty(probability.shape, np.float32, device)
-    launch = kernel("cross_entropy", "softmax_cross_entropy_backward_f32", device)
-    launch(_blocks(out.size), THREADS, g, probability, labels, factor, scale, out, rows, classes, int(g.ndim > 0))
+    label = NOTHING if ignored is None else ignored
+    arguments = (g, probability, labels, factor, scale, label, kept, out, rows, classes, int(g.ndim > 0))
+    kernel("cross_entropy", "softmax_cross_entropy_backward_f32", device)(_blocks(out.size), THREADS, *arguments)
     return out
 
 

@@ -2,7 +2,8 @@
 
 Classes are axis 1 as in PyTorch: logits (n, C) or (n, C, d1, ...) with labels (n,) or (n, d1, ...); a single row (C,)
 takes a scalar label. Labels are range-checked on the CPU. On a GPU the check would be a hidden synchronisation: there
-a label out of range is not noticed (CuPy wraps it around).
+a label out of range makes the loss nan where a kernel does the work (float32 rows, int64 labels), and is not noticed
+elsewhere (CuPy wraps it around).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import fused_kernels
 from ..backend.device import HOST, provider_of
 from ..errors import DTypeError, ShapeError
 from ..ops.elementwise import equal, exp, log, where
@@ -101,6 +103,17 @@ def _is_everyday(logits: Any, labels: Any, ignore_index: int | None) -> bool:
     )
 
 
+def _is_everyday_there(logits: Any, labels: Any) -> bool:
+    """The same on a GPU, where the kernel itself finds the rows that do not count."""
+    x, y = as_raw(logits), as_raw(labels)
+    return (
+        provider_of(x) not in (None, HOST)
+        and provider_of(y) is provider_of(x)
+        and fused_kernels.takes_labels(x, y, 1.0)
+        and y.shape == x.shape[:1] != (0,)
+    )
+
+
 def cross_entropy(
     logits: Any,
     labels: Any,
@@ -139,6 +152,9 @@ def cross_entropy(
             return softmax_cross_entropy(logits, labels, 1 / logits.shape[0], reduce=True)
         except ValueError:
             pass  # a label outside the classes: one to ignore, or an error that the long way explains
+    if weight is None and reduction == "mean" and not label_smoothing and _is_everyday_there(logits, labels):
+        ignored = fused_kernels.NOTHING if ignore_index is None else ignore_index
+        return softmax_cross_entropy(logits, labels, 1.0, reduce=True, ignored=ignored)
     check_reduction(name, reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{name}: label_smoothing must be in [0, 1], got {label_smoothing!r}")

@@ -128,23 +128,19 @@ one_hot_ = Op(
 )
 
 
-def _cross_entropy_fits(logits: Any, labels: Any, scale: Any) -> bool:
-    """Whether a kernel takes these."""
-    plain = labels.dtype == np.int64 and labels.flags.c_contiguous
-    return plain and fused_kernels.usable(logits) and (type(scale) is float or fused_kernels.usable(scale))
-
-
-def _cross_entropy(xp: Any, logits: Any, labels: Any, scale: Any, *, reduce: bool) -> tuple[Any, Any]:
+def _cross_entropy(
+    xp: Any, logits: Any, labels: Any, scale: Any, *, reduce: bool, ignored: int | None
+) -> tuple[Any, Any]:
     """The residual is (exp(z - max), its sums, flat positions of the labels), class-major: (classes, n).
 
-    Where a kernel takes the operands, it is the softmax alone.
+    Where a kernel takes the operands, it is the softmax, and the number of rows that count.
 
     Class-major, because a reduction over a short last axis costs NumPy and CuPy several times one over the first.
     """
-    if xp is not np and _cross_entropy_fits(logits, labels, scale):
+    if xp is not np and fused_kernels.takes_labels(logits, labels, scale):
         factor, number = (None, scale) if type(scale) is float else (scale, 1.0)
-        value, probability = fused_kernels.cross_entropy(logits, labels, factor, number, reduce)
-        return value, (probability,)
+        value, *residual = fused_kernels.cross_entropy(logits, labels, factor, number, reduce, ignored)
+        return value, residual
     e = logits.T.copy()
     e -= max_rows(e)
     at = flat_positions(xp, labels, *e.shape)
@@ -162,22 +158,37 @@ def _cross_entropy(xp: Any, logits: Any, labels: Any, scale: Any, *, reduce: boo
 
 
 def _cross_entropy_vjp(
-    needs: Any, g: Any, out: Any, logits: Any, labels: Any, scale: Any, *, reduce: bool
+    needs: Any, g: Any, out: Any, logits: Any, labels: Any, scale: Any, *, reduce: bool, ignored: int | None
 ) -> tuple[Any, ...]:
     """g_i scale_i (softmax(z_i) - onehot(label_i))."""
     onehot = one_hot_(labels, classes=logits.shape[1], dtype=logits.dtype)
     difference = softmax_(logits, axis=(1,)) - onehot
     weights = g * scale
+    if ignored is not None:
+        kept = (labels != ignored).astype(logits.dtype)
+        weights = weights * (kept / kept.sum())
     return (difference * (weights.reshape((-1, 1)) if weights.ndim else weights), None, None)
 
 
 def _cross_entropy_raw_vjp(
-    dest: Any, needs: Any, g: Any, out: Any, residual: Any, logits: Any, labels: Any, scale: Any, *, reduce: bool
+    dest: Any,
+    needs: Any,
+    g: Any,
+    out: Any,
+    residual: Any,
+    logits: Any,
+    labels: Any,
+    scale: Any,
+    *,
+    reduce: bool,
+    ignored: int | None,
 ) -> tuple[Any, ...]:
-    if len(residual) == 1:
+    if len(residual) == 2:
+        probability, kept = residual
         factor, number = (None, scale) if type(scale) is float else (scale, 1.0)
         g = g if g.flags.c_contiguous else g.copy()
-        return fused_kernels.cross_entropy_backward(g, residual[0], labels, factor, number), None, None
+        arguments = (g, probability, labels, factor, number, ignored, kept)
+        return fused_kernels.cross_entropy_backward(*arguments), None, None
     e, total, at = residual
     weights = g * scale
     gradient = e * (weights / total)
@@ -192,7 +203,9 @@ softmax_cross_entropy_.defvjp_all(_cross_entropy_vjp)
 softmax_cross_entropy_.def_raw_vjp(_cross_entropy_raw_vjp)
 
 
-def softmax_cross_entropy(logits: Any, labels: Any, scale: Any = 1.0, reduce: bool = False) -> Any:
+def softmax_cross_entropy(
+    logits: Any, labels: Any, scale: Any = 1.0, reduce: bool = False, ignored: int | None = None
+) -> Any:
     """scale * (logsumexp(row) - row[label]) per row of logits, or its sum over the rows.
 
     Args:
@@ -200,6 +213,7 @@ def softmax_cross_entropy(logits: Any, labels: Any, scale: Any = 1.0, reduce: bo
         labels: (n,) integers in [0, classes); checked on the CPU.
         scale: a Python number, or (n,) in the dtype of logits; a constant.
         reduce: add the rows up.
+        ignored: with `reduce`, take the mean over the rows with another label; only where a kernel takes them.
 
     Returns:
         (n,), or 0-d where `reduce`: an array, or a Tensor where logits is one.
@@ -207,4 +221,4 @@ def softmax_cross_entropy(logits: Any, labels: Any, scale: Any = 1.0, reduce: bo
     Raises:
         ValueError: a label out of range, on the CPU.
     """
-    return softmax_cross_entropy_(logits, labels, scale, reduce=reduce)
+    return softmax_cross_entropy_(logits, labels, scale, reduce=reduce, ignored=ignored)

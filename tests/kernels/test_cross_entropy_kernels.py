@@ -16,12 +16,20 @@ from minigrad.ops.fused import softmax_cross_entropy
 
 pytestmark = pytest.mark.gxx
 
+IGNORED = -100
+
 ROWS = st.sampled_from([0, 1, 31, 33, 128]) | st.integers(0, 60)
 COLUMNS = st.sampled_from([1, 2, 10, 32, 33, 100]) | st.integers(1, 70)
 
 
 def forward(
-    z: np.ndarray, labels: np.ndarray, factor: Any, scale: float, residual: bool = True, reduce: bool = True
+    z: np.ndarray,
+    labels: np.ndarray,
+    factor: Any,
+    scale: float,
+    residual: bool = True,
+    reduce: bool = True,
+    mean: bool = False,
 ) -> dict[str, np.ndarray]:
     return launch_all(
         host_kernels("cross_entropy"),
@@ -30,16 +38,20 @@ def forward(
         labels=labels,
         factor=factor,
         scale=f4(scale),
+        ignored=i8(IGNORED),
         probability=np.full_like(z, 7) if residual else None,
         row_loss=np.full(len(z), 7, f4),
         loss=np.full(1, 7, f4) if reduce else None,
+        kept=np.full(1, 7, f4) if mean else None,
         ticket=ticket() if reduce else None,
         rows=i8(len(z)),
         columns=i4(z.shape[1]),
     )
 
 
-def backward(g: np.ndarray, probability: np.ndarray, labels: np.ndarray, factor: Any, scale: float) -> np.ndarray:
+def backward(
+    g: np.ndarray, probability: np.ndarray, labels: np.ndarray, factor: Any, scale: float, kept: Any = None
+) -> np.ndarray:
     return launch_all(
         host_kernels("cross_entropy"),
         "softmax_cross_entropy_backward_f32",
@@ -48,6 +60,8 @@ def backward(g: np.ndarray, probability: np.ndarray, labels: np.ndarray, factor:
         labels=labels,
         factor=factor,
         scale=f4(scale),
+        ignored=i8(IGNORED),
+        kept=kept,
         out=np.full_like(probability, 7),
         rows=i8(len(probability)),
         columns=i4(probability.shape[1]),
@@ -104,6 +118,23 @@ def test_backward_bitwise(rows: int, columns: int, seed: int, weighted: bool, pe
     weights = g * (factor * f4(0.3) if weighted else np.full(rows, 0.3, f4))
     hit = (labels[:, None] == np.arange(columns)).astype(f4)
     assert same_bits(got, (probability - hit) * weights[:, None])
+
+
+@given(rows=st.integers(1, 600), columns=COLUMNS, seed=SEEDS, share=st.sampled_from([0.0, 0.3, 1.0]))
+def test_ignored_rows_count_for_nothing(rows: int, columns: int, seed: int, share: float) -> None:
+    z, labels, _ = draw(rows, columns, seed, 3.0)
+    kept = np.random.default_rng(seed).uniform(size=rows) >= share
+    labels = np.where(kept, labels, IGNORED)
+    got = forward(z, labels, None, 1.0, mean=True)
+    probability, losses = softmax(z)
+    own = np.take_along_axis(losses, np.where(kept, labels, 0)[:, None], axis=1)[:, 0] * kept
+    assert got["kept"][0] == kept.sum()
+    np.testing.assert_allclose(got["row_loss"], own, rtol=1e-6, atol=1e-5)
+    want = own.sum() / kept.sum() if kept.any() else np.nan
+    np.testing.assert_allclose(got["loss"][0], want, rtol=1e-5, atol=1e-5)
+    gradient = backward(np.ones(1, f4), got["probability"], labels, None, 1.0, kept=got["kept"])
+    hit = labels[:, None] == np.arange(columns)
+    np.testing.assert_allclose(gradient, (probability - hit) * kept[:, None] / max(kept.sum(), 1), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("reduce", [True, False])

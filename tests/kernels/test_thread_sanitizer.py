@@ -22,9 +22,10 @@ LAUNCHES = {
     "sum_of_squares_f32": "norm::sum_of_squares_f32(g, N, partial, total, state, 0)",
     "clip_by_norm_f32": "norm::clip_by_norm_f32(p, N, partial, table, out)",
     "bias_act_backward_f32": "bias_act::bias_act_backward_f32(g, p, m, out, 40, 50, 1, 1)",
-    "softmax_cross_entropy_f32": "cross_entropy::softmax_cross_entropy_f32(g, labels, p, 1, m, out, v, state, 20, 100)",
-    "softmax_cross_entropy_f32, wide": "cross_entropy::softmax_cross_entropy_f32(wide, labels, p, 1, nullptr, out, v, "
-    "state, 3, 5000)",
+    "softmax_cross_entropy_f32": "cross_entropy::softmax_cross_entropy_f32(g, labels, p, 1, -100, m, out, v, "
+    "largest, state, 20, 100)",
+    "softmax_cross_entropy_f32, wide": "cross_entropy::softmax_cross_entropy_f32(wide, labels, p, 1, -100, nullptr, "
+    "out, v, nullptr, state, 3, 5000)",
     "row_sum_f32, wide": "rows::row_sum_f32(wide, out, 3, 5000)",
     "row_max_f32": "rows::row_max_f32(g, out, 20, 100)",
 }
