@@ -12,14 +12,12 @@ __device__ __forceinline__ float activate(float z, int activation)
     return z;
 }
 
-// The slope of the activation, from its output.
-__device__ __forceinline__ float slope(float out, int activation)
+// Element i of the gradient before the activation, whose slope follows from its output. `out` is not read without one.
+__device__ __forceinline__ float before_activation(const float* g, const float* out, long long i, int activation)
 {
-    if (activation == RELU)
-        return out > 0.0f ? 1.0f : 0.0f;
-    if (activation == TANH)
-        return fmaf(-out, out, 1.0f);
-    return 1.0f;
+    if (activation == NONE)
+        return g[i];
+    return g[i] * (activation == RELU ? (out[i] > 0.0f ? 1.0f : 0.0f) : fmaf(-out[i], out[i], 1.0f));
 }
 
 // z = activation(z + bias) in place on a (rows, columns) matrix; `bias` may be null.
@@ -51,7 +49,7 @@ extern "C" __global__ void bias_act_f32(float* z, const float* bias, long long r
 #define ROW_LANES 32
 #define TILE 32
 
-// gz = g * slope(out), and gbias = its column sums, or += where `accumulate`. Either may be null; gz may be g.
+// gz = g * slope of the activation, and gbias = its column sums, or += where `accumulate`. Either may be null; gz may be g.
 // `out` may be null without an activation.
 extern "C" __global__ void bias_act_backward_f32(const float* g, const float* out, float* gz, float* gbias,
                                                  long long rows, int columns, int activation, int accumulate)
@@ -60,7 +58,7 @@ extern "C" __global__ void bias_act_backward_f32(const float* g, const float* ou
     if (!gbias) {
         if (gz)
             for (long long i = grid_index(); i < rows * columns; i += grid_size())
-                gz[i] = activation == NONE ? g[i] : g[i] * slope(out[i], activation);
+                gz[i] = before_activation(g, out, i, activation);
         return;
     }
     const int lane = threadIdx.x & 31;
@@ -72,7 +70,7 @@ extern "C" __global__ void bias_act_backward_f32(const float* g, const float* ou
             if (column < columns)
                 for (long long row = row_lane; row < rows; row += ROW_LANES) {
                     const long long i = row * columns + column;
-                    const float value = activation == NONE ? g[i] : g[i] * slope(out[i], activation);
+                    const float value = before_activation(g, out, i, activation);
                     if (gz)
                         gz[i] = value;
                     sum += value;

@@ -27,7 +27,7 @@ template <class Op, class T> __device__ __forceinline__ T warp_reduce(T x)
 #define SLOTS 1024
 
 // Over SLOTS values in shared memory, in a tree; every thread gets the result, and the slots are free again.
-template <class Op, class T> __device__ __forceinline__ T tree_reduce(T* slots)
+template <class Op, class T> __device__ __forceinline__ T tree_reduce(T (&slots)[SLOTS])
 {
     __syncthreads();
     for (int half = SLOTS / 2; half > 0; half >>= 1) {

@@ -29,7 +29,7 @@ struct Warp {
 };
 
 struct Block {
-    float* slots;  // SLOTS floats of shared memory
+    float (&slots)[SLOTS];  // in shared memory
 
     template <class Op, class Value> __device__ __forceinline__ float fold(float start, int count, Value value) const
     {

@@ -8,7 +8,8 @@ given (a test's stand-in). Everything else in minigrad asks this module.
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -72,6 +73,9 @@ class Accelerator(Provider, Protocol):
 
     def allocate_bytes(self, size: int, device: str) -> Array:
         """An uninitialised array of bytes."""
+
+    def library_call(self, name: str, call: Callable[[], Any], arrays: tuple[Array, ...]) -> None:
+        """Run a call of a library that works on arrays by their addresses."""
 
 
 class HostProvider:
@@ -163,6 +167,9 @@ class CupyProvider:
     def allocate_bytes(self, size: int, device: str) -> Array:
         with self.scope(device):
             return self.xp.empty(size, np.uint8)
+
+    def library_call(self, name: str, call: Callable[[], Any], arrays: tuple[Array, ...]) -> None:
+        call()
 
 
 def _index(device: str) -> int:
@@ -272,6 +279,22 @@ def device_of(array: Array) -> str:
     """The label of the device that holds a raw array."""
     provider = provider_of(array)
     return "cpu" if provider is None else provider.device_of(array)
+
+
+def compute(name: str, function: Callable[..., Any], arrays: list[Array], params: dict[str, Any]) -> tuple[Any, Any]:
+    """The array module of all arrays in a call, and function(module, *arrays, **params) with their device current.
+
+    Raises:
+        DeviceError: the operands live on different devices.
+    """
+    provider, device = common_provider(name, arrays)
+    with on_device(device):
+        return provider.xp, function(provider.xp, *arrays, **params)
+
+
+def on_device(device: str) -> AbstractContextManager[Any]:
+    """Makes the device of a full label current: new arrays and launches go there. The CPU needs nothing."""
+    return nullcontext() if device == "cpu" else accelerator_for(device).scope(device)
 
 
 def common_provider(name: str, arrays: list[Array]) -> tuple[Provider, str]:

@@ -7,6 +7,7 @@ waits for the device.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -186,6 +187,12 @@ def sum_of_squares(runs: Sequence[Array]) -> Array:
     return total
 
 
+@lru_cache(maxsize=64)
+def _limit(provider: Accelerator, device: str, max_norm: float) -> Array:
+    """A limit in device memory, copied there once: nobody writes to it."""
+    return provider.from_host(np.array([max_norm]), device)
+
+
 def clip_by_norm(runs: Sequence[Array], max_norm: float) -> Array:
     """Scale flat arrays together by min(1, max_norm / (norm + 1e-6)): two launches an array.
 
@@ -195,7 +202,7 @@ def clip_by_norm(runs: Sequence[Array], max_norm: float) -> Array:
     device = _device(runs[0])
     provider = accelerator_for(device)
     total = sum_of_squares(runs)
-    limit = provider.from_host(np.array([max_norm]), device)
+    limit = _limit(provider, device, float(max_norm))  # type: ignore[arg-type]  # hashed by identity
     norm = _empty((1,), np.float32, device)
     launch = kernel("norm", "clip_by_norm_f32", device)
     for x in runs:

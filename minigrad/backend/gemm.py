@@ -6,7 +6,7 @@ same BLAS call and give the same bits.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -60,7 +60,9 @@ def _matmul_there(a: Array, b: Array, out: Array | None, accumulate: bool) -> Ar
         where = {"device": int(device.partition(":")[2]), "stream": provider.stream(device)}  # type: ignore[attr-defined]
         while True:
             try:
-                return cublas.gemm(a, b, out, accumulate=accumulate, **where)
+                call = partial(cublas.gemm, a, b, out, accumulate=accumulate, **where)
+                provider.library_call("gemm", call, (a, b, out))  # type: ignore[attr-defined]
+                return out
             except LayoutError as error:  # both axes of an operand have gaps: a copy has none
                 if error.operand == "a":
                     a = provider.xp.ascontiguousarray(a)

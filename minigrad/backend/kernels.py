@@ -207,9 +207,10 @@ def kernel(name: str, entry: str, device: str) -> Kernel:
     key = (provider, device, name)
     if key not in _compiled:
         text = source(name)
-        module = provider.compile(text, OPTIONS)
-        _compiled[key] = {
-            found: Kernel(provider, device, found, parameters, provider.function(module, found))
-            for found, parameters in signatures(text).items()
-        }
+        with provider.scope(device):  # a compiled function belongs to one device
+            module = provider.compile(text, OPTIONS)
+            _compiled[key] = {
+                found: Kernel(provider, device, found, parameters, provider.function(module, found))
+                for found, parameters in signatures(text).items()
+            }
     return _compiled[key][entry]

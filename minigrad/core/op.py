@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from ..backend.array import is_floating
-from ..backend.device import HOST, common_provider, device_of, provider_of
+from ..backend.device import HOST, common_provider, compute, device_of, provider_of
 from ..backend.spec import Spec
 from ..backend.versions import next_index
 from ..errors import GraphError
@@ -172,10 +172,9 @@ class Op:
         if odd:
             if wrapped:
                 arrays = self._operands(arrays)
-            xp = common_provider(self.name, arrays)[0].xp
+            xp, out = compute(self.name, self.forward, arrays, params)
         else:
-            xp = HOST_MODULE
-        out = self.forward(xp, *arrays, **params)
+            xp, out = HOST_MODULE, self.forward(HOST_MODULE, *arrays, **params)
         if wrapped:
             return self.record(out, arrays, parents, cells, params, xp)
         return out[0] if self.residual else out

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend.device import device_of, on_device
 from ..errors import ShapeError
 from ..ops.elementwise import sqrt
 from ..ops.normalize import moments, standardize
@@ -136,7 +137,11 @@ class BatchNorm1d(Module):
                 f"BatchNorm1d({self.num_features}): input of shape (n, {self.num_features}) or "
                 f"(n, {self.num_features}, length) is due, got {shape}"
             )
-        column = (1, self.num_features, 1)[: len(shape)]
+        with on_device(device_of(as_raw(x))):  # the statistics are raw arrays
+            return self._normalize(x, (1, self.num_features, 1)[: len(shape)])
+
+    def _normalize(self, x: Any, column: tuple[int, ...]) -> Any:
+        """`forward` of an input that was checked; `column` is the shape of the statistics beside it."""
         if self.running_mean is None or self.running_var is None or self.training:
             out = self._by_batch(x)
         else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ..backend.array import to_device
 from ..backend.device import device_of
 from ..core.op import Op
@@ -54,7 +56,14 @@ def _concatenate_vjp(needs: Any, g: Any, out: Any, *xs: Any, axis: int) -> tuple
 
 concatenate_.defvjp_all(_concatenate_vjp)
 
-stack_ = Op("stack", lambda xp, *xs, axis: xp.stack(xs, axis=axis), saves=())
+
+def _stack(xp: Any, *xs: Any, axis: int) -> Any:
+    if xp is not np:  # CuPy stacks arrays alone
+        xs = tuple(xp.asarray(x) if isinstance(x, (int, float, np.generic)) else x for x in xs)
+    return xp.stack(xs, axis=axis)
+
+
+stack_ = Op("stack", _stack, saves=())
 
 
 def _stack_vjp(needs: Any, g: Any, out: Any, *xs: Any, axis: int) -> tuple[Any, ...]:

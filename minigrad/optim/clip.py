@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import fused_kernels
-from ..backend.device import HOST, provider_of
+from ..backend.device import HOST, device_of, on_device, provider_of
 from ..core.variable import wrap
 from ..tensor import Tensor
 from . import checks
@@ -48,8 +48,11 @@ def gradient_norm(params: Iterable[Tensor] | Tensor, norm_type: float = 2.0) -> 
         ValueError: another norm_type.
     """
     runs = gradient_runs(_parameters(params))
-    total = _norm(runs, norm_type)
-    return wrap((provider_of(runs[0]) or HOST).xp.asarray(total)) if runs else Tensor(0.0)
+    if not runs:
+        _norm(runs, norm_type)  # which checks the type
+        return Tensor(0.0)
+    with on_device(device_of(runs[0])):
+        return wrap((provider_of(runs[0]) or HOST).xp.asarray(_norm(runs, norm_type)))
 
 
 def clip_grad_norm(params: Iterable[Tensor] | Tensor, max_norm: float, norm_type: float = 2.0) -> Tensor:
@@ -73,14 +76,21 @@ def clip_grad_norm(params: Iterable[Tensor] | Tensor, max_norm: float, norm_type
     checks.number("max_norm", max_norm)
     given = _parameters(params)
     runs = gradient_runs(given)
-    if runs and norm_type == 2 and type(runs[0]) is not np.ndarray and fused_kernels.usable(*runs):
+    if not runs:
+        _norm(runs, norm_type)  # which checks the type
+        return Tensor(0.0)
+    with on_device(device_of(runs[0])):
+        return wrap(_clip(given, runs, max_norm, norm_type))
+
+
+def _clip(given: list[Tensor], runs: list[Any], max_norm: float, norm_type: float) -> Any:
+    """Scale the runs; their norm before, 0-d."""
+    if norm_type == 2 and type(runs[0]) is not np.ndarray and fused_kernels.usable(*runs):
         norm = fused_kernels.clip_by_norm(runs, max_norm)
         clear_padding(given)
         _mark(given)
-        return wrap(norm)
+        return norm
     total = _norm(runs, norm_type)
-    if not runs:
-        return Tensor(0.0)
     provider = provider_of(runs[0]) or HOST
     xp = provider.xp
     scale = xp.minimum(max_norm / (total + 1e-6), 1.0)
@@ -89,7 +99,7 @@ def clip_grad_norm(params: Iterable[Tensor] | Tensor, max_norm: float, norm_type
     if provider is not HOST or not math.isfinite(total):
         clear_padding(given)  # nan times the zeros between parameters would stay there for good
     _mark(given)
-    return wrap(xp.asarray(total))
+    return xp.asarray(total)
 
 
 def _mark(params: list[Tensor]) -> None:
@@ -114,6 +124,7 @@ def clip_grad_value(params: Iterable[Tensor] | Tensor, clip_value: float) -> Non
     given = _parameters(params)
     for r in gradient_runs(given):
         xp = (provider_of(r) or HOST).xp
-        xp.minimum(r, clip_value, out=r)
-        xp.maximum(r, -clip_value, out=r)
+        with on_device(device_of(r)):
+            xp.minimum(r, clip_value, out=r)
+            xp.maximum(r, -clip_value, out=r)
     _mark(given)

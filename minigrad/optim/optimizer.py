@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..backend import array as arrays
-from ..backend.device import provider_for
+from ..backend.device import on_device, provider_for
 from ..backend.versions import mark_written
 from ..errors import ShapeError
 from ..tensor import Tensor, as_raw
@@ -227,11 +227,12 @@ class Optimizer:
         for row, c in enumerate(part.classes):
             part.table.fill(row, self.coefficients(group, c.step))
         part.table.upload()
-        for row, c in enumerate(part.classes):
-            coefficients = part.table.rows[row]
-            for chunk in c.chunks:
-                self.update(xp, group, coefficients, *chunk)
-            mark_written(*c.cells)
+        with on_device(part.store.device):
+            for row, c in enumerate(part.classes):
+                coefficients = part.table.rows[row]
+                for chunk in c.chunks:
+                    self.update(xp, group, coefficients, *chunk)
+                mark_written(*c.cells)
 
     # --- packing --------------------------------------------------------------------------------------------------
 

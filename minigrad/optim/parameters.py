@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..backend import array as arrays
-from ..backend.device import Array
+from ..backend.device import Array, on_device
 from ..errors import GraphWarning
 from ..tensor import Tensor
 
@@ -44,8 +44,9 @@ class Store:
         self.size = end
         self.p = arrays.aligned_zeros(end, self.dtype, self.device)
         self.g = arrays.aligned_zeros(end, self.dtype, self.device)
-        for i, p in enumerate(parameters):
-            self._adopt(i, p)
+        with on_device(self.device):
+            for i, p in enumerate(parameters):
+                self._adopt(i, p)
 
     def _adopt(self, position: int, parameter: Tensor) -> None:
         """Move a parameter and its gradient into the buffers. Values stay, so saved ones are not stale."""
@@ -134,5 +135,7 @@ def clear_padding(parameters: Sequence[Tensor]) -> None:
     stores = {id(s): s for p in parameters if (s := getattr(getattr(p, "_leaf", None), "store", None)) is not None}
     for store in stores.values():
         ends = [*store.starts[1:], store.size]
-        for stop, end in zip(store.stops, ends, strict=True):
-            store.g[stop:end] = 0
+        with on_device(store.device):
+            for stop, end in zip(store.stops, ends, strict=True):
+                if end > stop:
+                    store.g[stop:end] = 0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import array as arrays
-from ..backend.device import Array, device_of, provider_of, resolve_device
+from ..backend.device import Array, device_of, on_device, provider_of, resolve_device
 from ..backend.versions import mark_written
 from ..core import engine
 from ..core.modes import mode
@@ -177,7 +177,11 @@ class Tensor(Conversions):
                 value, seed = seed, arrays.owned(arrays.ones_like(self._data))
                 seed *= value
             self._check_like("gradient passed to backward", as_raw(seed))
-        engine.backward([self._node], [seed], None, retain_graph, create_graph)
+        if type(self._data) is np.ndarray:
+            engine.backward([self._node], [seed], None, retain_graph, create_graph)
+        else:
+            with on_device(self.device):
+                engine.backward([self._node], [seed], None, retain_graph, create_graph)
 
     def detach(self) -> Tensor:
         """The same storage without a graph."""

@@ -44,6 +44,11 @@ def bias_gradient(host: HostKernels) -> None:
     )
 
 
+def row_sum(host: HostKernels) -> None:
+    x = values(np.random.default_rng(0), (3, 5000))
+    launch_all(host, "row_sum_f32", x=x, out=np.zeros(3, f4), rows=i8(3), columns=i4(5000))
+
+
 def test_a_missing_barrier_depends_on_the_order_of_threads() -> None:
     host = damaged(
         "bias_act", "        __syncthreads();\n        if (threadIdx.x < TILE", "        if (threadIdx.x < TILE"
@@ -55,9 +60,8 @@ def test_a_missing_barrier_depends_on_the_order_of_threads() -> None:
 def test_a_missing_barrier_in_a_tree() -> None:
     host = damaged("rows", "            slots[i] = Op::of(slots[i], slots[i + half]);\n        __syncthreads();",
                    "            slots[i] = Op::of(slots[i], slots[i + half]);")  # fmt: skip
-    x = values(np.random.default_rng(0), (3, 5000))
     with pytest.raises(AssertionError, match="out under"):
-        launch_all(host, "row_sum_f32", x=x, out=np.zeros(3, f4), rows=i8(3), columns=i4(5000))
+        row_sum(host)
 
 
 DIVERGENT = {
@@ -106,6 +110,14 @@ def test_an_index_past_shared_memory() -> None:
     host = damaged("bias_act", "i < ROW_LANES; i++", "i <= ROW_LANES; i++")
     with pytest.raises(KernelFault, match="undefined"):
         bias_gradient(host)
+
+
+@pytest.mark.parametrize("old", ["i < SLOTS; i += blockDim.x) {\n            float", "i < half; i += blockDim.x"])
+def test_a_slot_past_shared_memory(old: str) -> None:
+    """Arrays are handed on by reference, so that their size is known where they are used."""
+    new = old.replace("<", "<=") if "SLOTS" in old else old.replace("half", "SLOTS")
+    with pytest.raises(KernelFault, match="undefined"):
+        row_sum(damaged("rows", old, new))
 
 
 def test_a_tail_that_is_left_out() -> None:
@@ -199,4 +211,5 @@ def test_the_checks_pass_on_the_real_kernels() -> None:
     sgd_step(host_kernels("sgd"))
     adam_step(host_kernels("adam"))
     bias_gradient(host_kernels("bias_act"))
+    row_sum(host_kernels("rows"))
     check_against_optimizer(host_kernels("adam"), "adam_f32", optim.Adam, {"lr": 0.1})

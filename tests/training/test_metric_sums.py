@@ -6,6 +6,7 @@ import functools
 import json
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -182,6 +183,9 @@ class DeviceProvider:
 
     def zeros(self, shape: tuple[int, ...], dtype: Any, device: str) -> Any:
         return np.zeros(shape, dtype).view(DeviceArray)
+
+    def scope(self, device: str) -> Any:
+        return nullcontext()
 
     def erf(self, x: Any) -> Any:
         return devices.HOST.erf(x.view(np.ndarray)).view(DeviceArray)
