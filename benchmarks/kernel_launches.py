@@ -36,7 +36,7 @@ def launches(n: int, rng: np.random.Generator) -> list[tuple[str, str, int, list
     backward = [matrix, out, zeros(rows, columns), zeros(columns), *size, i4(1), i4(0)]
     labels = rng.integers(0, columns, rows)
     loss = [matrix, labels, None, f4(1), i8(-100), zeros(rows, columns), zeros(rows), zeros(1), zeros(1)]
-    loss += [zeros(1, dtype=np.uint32), *size]
+    loss += [zeros(1, dtype=np.uint32), *size, i4(0)]
     slope = [np.ones(1, f4), np.abs(matrix), labels, None, f4(1), i8(-100), None, zeros(rows, columns), *size, i4(0)]
     state, threshold = rng.integers(0, 2**63, 6).astype(np.uint64), np.uint64(2**30)
     dropout = [normal(n), zeros(n), zeros(n, dtype=u1), i8(n), state, threshold, f4(1.25)]

@@ -17,16 +17,27 @@ __device__ __forceinline__ bool is_class(long long label, int columns)
     return label >= 0 && label < columns;
 }
 
+// How many labels are not `ignored`; every block counts them all.
+__device__ __forceinline__ double count_kept(const long long* labels, long long rows, long long ignored)
+{
+    double count = 0.0;
+    for (long long row = threadIdx.x; row < rows; row += blockDim.x)
+        count += labels[row] == ignored ? 0.0 : 1.0;
+    return block_sum(count);  // whole numbers: exact in any order
+}
+
 // row_loss[i] = scale * factor[i] * (logsumexp(row i) - row i[label]), 0 where the label is `ignored`, and loss[0] =
 // their sum, divided by the number of rows that are not ignored where `kept` is given (it gets that number; nan
-// without any). probability = softmax of the rows: what the backward needs. `factor`, `probability`, `kept` and `loss`
-// (then `ticket` too) may be null. Any other label outside [0, columns) makes its row's loss nan. `probability` must
-// not be `logits`.
+// without any). probability = softmax of the rows: what the backward needs; or, where `gradient`, the gradient of
+// loss[0] with respect to the logits, so that nothing is left to the backward (this wants `probability`, and reads the
+// labels in every block: for few rows). `factor`, `probability`, `kept` and `loss` (then `ticket` too) may be null. Any
+// other label outside [0, columns) makes its row's loss nan. `probability` must not be `logits`.
 extern "C" __global__ void softmax_cross_entropy_f32(const float* logits, const long long* labels, const float* factor,
                                                      float scale, long long ignored, float* probability,
                                                      float* row_loss, float* loss, float* kept, unsigned int* ticket,
-                                                     long long rows, int columns)
+                                                     long long rows, int columns, int gradient)
 {
+    const float share = gradient && kept ? scale / (float)count_kept(labels, rows, ignored) : scale;
     each_row(rows, columns, [&](long long row, auto team) {
         const float* z = logits + row * columns;
         float* e = probability ? probability + row * columns : nullptr;
@@ -37,10 +48,17 @@ extern "C" __global__ void softmax_cross_entropy_f32(const float* logits, const 
                 e[j] = value;
             return value;
         });
-        if (e)
+        const long long label = labels[row];
+        if (e && gradient) {
+            const float row_weight = weight(factor, row, share, label, ignored);
+            const float missing = is_class(label, columns) || label == ignored ? 0.0f : not_a_number();
+            team.each(columns, [&](int j) {
+                e[j] = label == ignored ? 0.0f : (e[j] / total - (label == j ? 1.0f : missing)) * row_weight;
+            });
+        } else if (e) {
             team.each(columns, [&](int j) { e[j] = e[j] / total; });
+        }
         if (team.leader()) {
-            const long long label = labels[row];
             const float picked = is_class(label, columns) ? z[label] - top : not_a_number();
             const float loss_of_row = (logf(total) - picked) * weight(factor, row, scale, label, ignored);
             row_loss[row] = label == ignored ? 0.0f : loss_of_row;
@@ -48,12 +66,7 @@ extern "C" __global__ void softmax_cross_entropy_f32(const float* logits, const 
     });
     if (loss && last_block(ticket)) {
         const double sum = ordered_sum(row_loss, rows);
-        double count = 0.0;
-        if (kept) {
-            for (long long row = threadIdx.x; row < rows; row += blockDim.x)
-                count += labels[row] == ignored ? 0.0 : 1.0;
-            count = block_sum(count);  // whole numbers: exact in any order
-        }
+        const double count = kept ? count_kept(labels, rows, ignored) : 1.0;
         if (threadIdx.x == 0) {
             if (kept)
                 kept[0] = (float)count;

@@ -149,6 +149,14 @@ def ones_like(array: Array) -> Array:
     return _one(provider, provider.device_of(array), array.dtype)  # type: ignore[arg-type]  # hashed by identity
 
 
+def is_seed(g: Array) -> bool:
+    """Whether a gradient is the very 1 that a backward from a scalar began with, on a device: told without a look."""
+    provider = provider_of(g)
+    if provider is None or provider is HOST or g.ndim:
+        return False
+    return g is _one(provider, provider.device_of(g), g.dtype)  # type: ignore[arg-type]
+
+
 @lru_cache(maxsize=32)
 def _one(provider: Any, device: str, dtype: Any) -> Array:
     """The seed of every backward from a scalar: nobody writes to it, so it is made once a device."""

@@ -100,6 +100,8 @@ def bias_act_backward(
     return (g if gz is None else gz), new
 
 
+FEW_ROWS = 2048
+"""Up to so many rows every block may count the labels by itself."""
 NOTHING = -(2**63)
 """A label that no row has."""
 
@@ -117,7 +119,7 @@ def takes_labels(logits: Array, labels: Array, scale: Array | float) -> bool:
 
 def cross_entropy(
     logits: Array, labels: Array, factor: Array | None, scale: float, reduce: bool, ignored: int | None
-) -> tuple[Array, Array, Array | None]:
+) -> tuple[Array, Array, Array | None, bool]:
     """scale * factor_i * (logsumexp(row i) - row i[label i]), and the softmax: one launch.
 
     Args:
@@ -129,7 +131,8 @@ def cross_entropy(
         ignored: take the mean over the rows of other labels instead; only with `reduce`.
 
     Returns:
-        The losses, (rows,) or 0-d, the probabilities (rows, classes), and the number of rows in the mean, (1,).
+        The losses, (rows,) or 0-d; the probabilities (rows, classes); the number of rows in the mean, (1,); and whether
+        it is their gradient that stands in the place of the probabilities, which saves the backward its launch.
     """
     rows, classes = logits.shape
     device = _device(logits)
@@ -139,9 +142,24 @@ def cross_entropy(
     ticket = _ticket(device) if reduce else None
     kept = None if ignored is None else _empty((1,), np.float32, device)
     label = NOTHING if ignored is None else ignored
-    arguments = (logits, labels, factor, scale, label, probability, losses, total, kept, ticket, rows, classes)
+    done = kept is not None and rows <= FEW_ROWS
+    arguments = (
+        logits,
+        labels,
+        factor,
+        scale,
+        label,
+        probability,
+        losses,
+        total,
+        kept,
+        ticket,
+        rows,
+        classes,
+        int(done),
+    )
     kernel("cross_entropy", "softmax_cross_entropy_f32", device)(_blocks(32 * rows), THREADS, *arguments)
-    return (losses if total is None else total.reshape(())), probability, kept
+    return (losses if total is None else total.reshape(())), probability, kept, done
 
 
 def cross_entropy_backward(

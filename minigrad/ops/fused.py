@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import fused_kernels, gemm
-from ..backend.array import flat_positions, max_rows, relu_in_place, relu_slope
+from ..backend.array import flat_positions, is_seed, max_rows, relu_in_place, relu_slope
 from ..core.op import Op
 from ..errors import ShapeError
 from .linalg import column_sum_into, product_into
@@ -133,7 +133,8 @@ def _cross_entropy(
 ) -> tuple[Any, Any]:
     """The residual is (exp(z - max), its sums, flat positions of the labels), class-major: (classes, n).
 
-    Where a kernel takes the operands, it is the softmax, and the number of rows that count.
+    Where a kernel takes the operands, it is a list: the softmax, the number of rows that count, and whether the kernel
+    has put the gradient in the place of the softmax.
 
     Class-major, because a reduction over a short last axis costs NumPy and CuPy several times one over the first.
     """
@@ -183,8 +184,11 @@ def _cross_entropy_raw_vjp(
     reduce: bool,
     ignored: int | None,
 ) -> tuple[Any, ...]:
-    if len(residual) == 2:
-        probability, kept = residual
+    if type(residual) is list and residual[2]:
+        gradient = residual[0]
+        return gradient if is_seed(g) else gradient * g, None, None
+    if type(residual) is list:
+        probability, kept, _ = residual
         factor, number = (None, scale) if type(scale) is float else (scale, 1.0)
         g = g if g.flags.c_contiguous else g.copy()
         arguments = (g, probability, labels, factor, number, ignored, kept)

@@ -30,6 +30,7 @@ def forward(
     residual: bool = True,
     reduce: bool = True,
     mean: bool = False,
+    gradient: bool = False,
 ) -> dict[str, np.ndarray]:
     return launch_all(
         host_kernels("cross_entropy"),
@@ -46,6 +47,7 @@ def forward(
         ticket=ticket() if reduce else None,
         rows=i8(len(z)),
         columns=i4(z.shape[1]),
+        gradient=i4(gradient),
     )
 
 
@@ -135,6 +137,10 @@ def test_ignored_rows_count_for_nothing(rows: int, columns: int, seed: int, shar
     gradient = backward(np.ones(1, f4), got["probability"], labels, None, 1.0, kept=got["kept"])
     hit = labels[:, None] == np.arange(columns)
     np.testing.assert_allclose(gradient, (probability - hit) * kept[:, None] / max(kept.sum(), 1), rtol=1e-5, atol=1e-6)
+    both = forward(z, labels, None, 1.0, mean=True, gradient=True)
+    for name in ("row_loss", "loss", "kept"):
+        assert same_bits(both[name], got[name])
+    assert same_bits(both["probability"], gradient)
 
 
 @pytest.mark.parametrize("reduce", [True, False])

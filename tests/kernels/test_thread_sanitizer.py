@@ -23,9 +23,9 @@ LAUNCHES = {
     "clip_by_norm_f32": "norm::clip_by_norm_f32(p, N, partial, table, out)",
     "bias_act_backward_f32": "bias_act::bias_act_backward_f32(g, p, m, out, 40, 50, 1, 1)",
     "softmax_cross_entropy_f32": "cross_entropy::softmax_cross_entropy_f32(g, labels, p, 1, -100, m, out, v, "
-    "largest, state, 20, 100)",
+    "largest, state, 20, 100, 1)",
     "softmax_cross_entropy_f32, wide": "cross_entropy::softmax_cross_entropy_f32(wide, labels, p, 1, -100, nullptr, "
-    "out, v, nullptr, state, 3, 5000)",
+    "out, v, nullptr, state, 3, 5000, 0)",
     "row_sum_f32, wide": "rows::row_sum_f32(wide, out, 3, 5000)",
     "row_max_f32": "rows::row_max_f32(g, out, 20, 100)",
 }

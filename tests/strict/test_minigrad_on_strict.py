@@ -127,7 +127,7 @@ def step_parts(strict: StrictProvider, make: Any) -> tuple[Any, dict[str, int]]:
     return strict.machine.tally, parts
 
 
-@pytest.mark.parametrize(("name", "most"), [("sgd", 17), ("adam", 17)])
+@pytest.mark.parametrize(("name", "most"), [("sgd", 16), ("adam", 16)])
 def test_a_step_waits_for_nothing(name: str, most: int, strict: StrictProvider) -> None:
     tally, parts = step_parts(strict, OPTIMIZERS[name])
     assert tally.syncs == []
