@@ -50,11 +50,15 @@ def _blocks(threads: int) -> int:
 
 
 def _ticket(device: str) -> Array:
-    """The counter by which a kernel's last block knows itself; the kernels of a stream take turns with it."""
+    """The counter by which a kernel's last block knows itself; the kernels of a stream take turns with it.
+
+    It is copied from the host and not zeroed on the device: while a stream captures, that is refused, where a recorded
+    zeroing would leave nonsense until the graph runs. One eager step on the stream makes it.
+    """
     provider = accelerator_for(device)
     key = (provider, device, provider.stream(device))
     if key not in _tickets:
-        _tickets[key] = provider.zeros((1,), np.uint32, device)
+        _tickets[key] = provider.from_host(np.zeros(1, np.uint32), device)
     return _tickets[key]
 
 

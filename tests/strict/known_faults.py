@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 KNOWN = {
-    "cold capture": "backend/fused_kernels.py, _ticket: made inside a capture it is zeroed only when the graph runs",
     "captured dropout": "backend/fused_kernels.py, keep_mask: the state of the generator is copied to the device",
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from known_faults import KNOWN, marks
+from known_faults import marks
 from neighbours import StandIn
 from strict_provider import StrictProvider, install
 
@@ -223,15 +223,20 @@ def test_an_epoch_waits_for_nothing(strict: StrictProvider) -> None:
     assert strict.machine.tally.to_device.count <= 3 * len(loader) + 5
 
 
-@pytest.mark.xfail(reason=KNOWN["cold capture"], strict=True)
-def test_eager_work_after_a_capture_on_a_cold_stream(strict: StrictProvider) -> None:
-    """What is made for good inside a capture holds nonsense until the graph runs."""
+def test_a_capture_on_a_cold_stream_is_refused_and_on_a_warm_one_replays(strict: StrictProvider) -> None:
+    """What is made for good must not be made inside a capture: it would hold nonsense until the graph runs."""
     x, y = mg.tensor(X[:, :3], device="cuda"), mg.tensor(LABELS, device="cuda")
     due = F.cross_entropy(x, y).item()
     with (stream := strict.xp.cuda.Stream(non_blocking=True)):
         stream.begin_capture()
-        kept = F.cross_entropy(x, y)
-        graph = stream.end_capture()
+        with pytest.raises(RuntimeError, match="captur"):
+            F.cross_entropy(x, y)
+        stream.end_capture()
+        assert F.cross_entropy(x, y).item() == due
+        with strict.xp.cuda.using_allocator(strict.xp.cuda.MemoryPool().malloc):
+            stream.begin_capture()
+            kept = F.cross_entropy(x, y)
+            graph = stream.end_capture()
         assert F.cross_entropy(x, y).item() == due
         graph.launch()
         assert kept.item() == due
