@@ -22,6 +22,8 @@ TILE = 32
 ACTIVATIONS: dict[str | None, int] = {None: 0, "relu": 1, "tanh": 2}
 
 _tickets: dict[tuple[Accelerator, str, int], Array] = {}
+_generators: dict[tuple[Accelerator, str, int], tuple[Array, bytes]] = {}
+"""For each device and stream the state of the dropout generator there, and what the host's must be to agree with it."""
 
 
 def usable(*arrays: Array) -> bool:
@@ -232,11 +234,15 @@ def clip_by_norm(runs: Sequence[Array], max_norm: float) -> Array:
     return norm.reshape(())
 
 
-def keep_mask(state: np.ndarray, size: int, threshold: int, device: str) -> Array:
-    """One byte an element: whether its 32-bit word of Philox4x64-10 is at least a threshold. One launch.
+def keep_mask(before: np.ndarray, after: np.ndarray, size: int, threshold: int, device: str) -> Array:
+    """One byte an element: whether its 32-bit word of Philox4x64-10 is at least a threshold. Two launches.
+
+    The generator's state stays on the device and moves on there, so a recorded step draws anew at every replay. It is
+    copied from the host only where the two have parted: after another seed, or draws made elsewhere.
 
     Args:
-        state: (6,) uint64 on the host: key and counter as NumPy's Philox holds them at a block's boundary.
+        before, after: (6,) uint64 on the host: key and counter as NumPy's Philox holds them at a block's boundary, now
+            and once the mask is drawn.
         size: elements.
         threshold: in [0, 2**32].
         device: full label.
@@ -245,9 +251,17 @@ def keep_mask(state: np.ndarray, size: int, threshold: int, device: str) -> Arra
         (size,) booleans.
     """
     provider = accelerator_for(device)
+    key = (provider, device, provider.stream(device))
+    state, expected = _generators.get(key, (None, b""))
+    if state is None:
+        state = provider.from_host(before, device)
+    elif expected != before.tobytes():
+        with provider.scope(device):
+            state[...] = provider.from_host(before, device)
     mask = provider.allocate_bytes(size, device)
-    launch = kernel("dropout", "keep_mask", device)
-    launch(_blocks(size // 8 + 1), THREADS, mask, size, provider.from_host(state, device), threshold)
+    kernel("dropout", "keep_mask", device)(_blocks(size // 8 + 1), THREADS, mask, size, state, threshold)
+    kernel("dropout", "advance_philox", device)(1, 32, state, -(-size // 8))
+    _generators[key] = state, after.tobytes()
     return mask.view(np.bool_)
 
 

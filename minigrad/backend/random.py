@@ -108,6 +108,12 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, np.integer) else value
 
 
+def _philox_state(source: Any) -> np.ndarray:
+    """Key and counter, (6,) uint64."""
+    place = source.state["state"]
+    return np.concatenate([place["key"], place["counter"]])
+
+
 def keep_mask(shape: tuple[int, ...], drop: float, device: str) -> Array:
     """A boolean mask, False with probability `drop`: 32-bit Philox words compared with round(drop * 2**32).
 
@@ -125,11 +131,9 @@ def keep_mask(shape: tuple[int, ...], drop: float, device: str) -> Array:
     source: Any = generator("dropout").bit_generator  # a Philox, which has advance()
     threshold = round(drop * 2**32)
     if device != "cpu":
-        place = source.state["state"]
+        before = _philox_state(source)
         source.advance(blocks)
-        return fused_kernels.keep_mask(
-            np.concatenate([place["key"], place["counter"]]), size, threshold, device
-        ).reshape(shape)
+        return fused_kernels.keep_mask(before, _philox_state(source), size, threshold, device).reshape(shape)
     words = source.random_raw(4 * blocks)
     keep = words.view(np.uint32)[:size] >= threshold if threshold < 2**32 else np.zeros(size, bool)
     return keep.reshape(shape)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from known_faults import marks
 from neighbours import StandIn
 from strict_provider import StrictProvider, install
 
@@ -194,7 +193,7 @@ CAPTURES = {
 
 @pytest.mark.parametrize(
     ("make", "how"),
-    [pytest.param(*row, id=name, marks=marks(name)) for name, row in CAPTURES.items()],
+    [pytest.param(*row, id=name) for name, row in CAPTURES.items()],
 )
 def test_a_captured_step_is_the_eager_one(make: Any, how: dict[str, Any], strict: StrictProvider) -> None:
     (losses, weights), (others, theirs) = (captured_or_eager(strict, make, c, **how) for c in (True, False))

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from known_faults import marks
 from neighbours import ROWS, Case, as_tuple, fixed_case
 from strict_provider import StrictProvider, install
 
@@ -34,7 +33,7 @@ def op_rows(without: Any = ()) -> list[Any]:
     found = []
     for row in ROWS:
         if row.name not in CPU_BOUND and row.name not in without:
-            found.append(pytest.param(row, id=row.name, marks=marks(row.name)))
+            found.append(pytest.param(row, id=row.name))
     return found
 
 
