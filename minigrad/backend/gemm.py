@@ -7,11 +7,12 @@ same BLAS call and give the same bits.
 from __future__ import annotations
 
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 
 from ..errors import DeviceError
-from .cublas import Cublas, LayoutError
+from .cublas import Cublas
 from .device import HOST, Accelerator, Array, provider_of
 
 
@@ -58,18 +59,19 @@ def _matmul_there(a: Array, b: Array, out: Array | None, accumulate: bool) -> Ar
         if out is None:
             out = provider.xp.empty((a.shape[0], b.shape[1]), a.dtype)
         where = {"device": int(device.partition(":")[2]), "stream": provider.stream(device)}  # type: ignore[attr-defined]
-        while True:
-            try:
-                call = partial(cublas.gemm, a, b, out, accumulate=accumulate, **where)
-                provider.library_call("gemm", call, (a, b, out))  # type: ignore[attr-defined]
-                return out
-            except LayoutError as error:  # both axes of an operand have gaps: a copy has none
-                if error.operand == "a":
-                    a = provider.xp.ascontiguousarray(a)
-                elif error.operand == "b":
-                    b = provider.xp.ascontiguousarray(b)
-                else:
-                    raise
+        a, b = _readable(provider.xp, a), _readable(provider.xp, b)
+        call = partial(cublas.gemm, a, b, out, accumulate=accumulate, **where)
+        provider.library_call("gemm", call, (a, b, out))  # type: ignore[attr-defined]
+        return out
+
+
+def _readable(xp: Any, array: Array) -> Array:
+    """A matrix that cuBLAS can read: itself where one axis has no gaps and the other one steps over it, else a copy."""
+    (rows, columns), (row_step, column_step), item = array.shape, array.strides, array.itemsize
+    by_rows = column_step == item and row_step >= columns * item
+    by_columns = row_step == item and column_step >= rows * item
+    vector = (rows <= 1 and column_step > 0) or (columns <= 1 and row_step > 0)
+    return array if by_rows or by_columns or vector else xp.ascontiguousarray(array)
 
 
 _KINDS = (np.float32, np.float64)
