@@ -43,8 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def needs_of(item: pytest.Item) -> set[str]:
-    """The tools behind a test's fixtures: kernels on the stand-in device are compiled by g++."""
-    return {"gxx"} if "fake_device" in getattr(item, "fixturenames", ()) else set()
+    """The tools behind a test's fixtures: kernels on the devices of the tests are compiled by g++."""
+    devices = {"fake_device", "strict", "own"}
+    return {"gxx"} if devices & set(getattr(item, "fixturenames", ())) else set()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
