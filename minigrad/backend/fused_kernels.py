@@ -12,11 +12,8 @@ from functools import lru_cache
 import numpy as np
 
 from .device import Accelerator, Array, accelerator, accelerator_for
-from .kernels import kernel
+from .kernels import THREADS, blocks, kernel
 
-THREADS = 256
-MOST_BLOCKS = 1024
-"""Enough to fill the largest GPU; the kernels stride over the rest."""
 TILE = 32
 """Columns that a block of bias_act_backward_f32 owns."""
 ACTIVATIONS: dict[str | None, int] = {None: 0, "relu": 1, "tanh": 2}
@@ -46,11 +43,6 @@ def _empty(shape: tuple[int, ...], dtype: type, device: str) -> Array:
         return provider.xp.empty(shape, dtype)
 
 
-def _blocks(threads: int) -> int:
-    """The grid for so many threads of work."""
-    return min(MOST_BLOCKS, max(1, -(-threads // THREADS)))
-
-
 def _ticket(device: str) -> Array:
     """The counter by which a kernel's last block knows itself; the kernels of a stream take turns with it.
 
@@ -76,7 +68,7 @@ def bias_act(z: Array, bias: Array | None, activation: str | None) -> None:
         return
     rows, columns = z.shape
     launch = kernel("bias_act", "bias_act_f32", _device(z))
-    launch(_blocks(z.size // 4 + 1), THREADS, z, bias, rows, columns, ACTIVATIONS[activation])
+    launch(blocks(z.size // 4 + 1), THREADS, z, bias, rows, columns, ACTIVATIONS[activation])
 
 
 def bias_act_backward(
@@ -100,7 +92,7 @@ def bias_act_backward(
     new = _empty((columns,), np.float32, device) if needs_bias and dest is None else None
     sums, accumulate = dest if needs_bias and dest is not None else (new, False)
     if sums is not None or gz is not None:
-        grid = _blocks(g.size) if sums is None else max(1, -(-columns // TILE))
+        grid = blocks(g.size) if sums is None else max(1, -(-columns // TILE))
         arguments = (g, out, gz, sums, rows, columns, ACTIVATIONS[activation], int(accumulate))
         kernel("bias_act", "bias_act_backward_f32", device)(grid, THREADS, *arguments)
     return (g if gz is None else gz), new
@@ -164,7 +156,7 @@ def cross_entropy(
         classes,
         int(done),
     )
-    kernel("cross_entropy", "softmax_cross_entropy_f32", device)(_blocks(32 * rows), THREADS, *arguments)
+    kernel("cross_entropy", "softmax_cross_entropy_f32", device)(blocks(32 * rows), THREADS, *arguments)
     return (losses if total is None else total.reshape(())), probability, kept, done
 
 
@@ -192,7 +184,7 @@ def cross_entropy_backward(
     out = _empty(probability.shape, np.float32, device)
     label = NOTHING if ignored is None else ignored
     arguments = (g, probability, labels, factor, scale, label, kept, out, rows, classes, int(g.ndim > 0))
-    kernel("cross_entropy", "softmax_cross_entropy_backward_f32", device)(_blocks(out.size), THREADS, *arguments)
+    kernel("cross_entropy", "softmax_cross_entropy_backward_f32", device)(blocks(out.size), THREADS, *arguments)
     return out
 
 
@@ -206,7 +198,7 @@ def sum_of_squares(runs: Sequence[Array]) -> Array:
     total = _empty((1,), np.float64, device)
     launch = kernel("norm", "sum_of_squares_f32", device)
     for number, x in enumerate(runs):
-        grid = _blocks(x.size // 4 + 1)
+        grid = blocks(x.size // 4 + 1)
         launch(grid, THREADS, x, x.size, _empty((grid,), np.float64, device), total, _ticket(device), int(number > 0))
     return total
 
@@ -230,7 +222,7 @@ def clip_by_norm(runs: Sequence[Array], max_norm: float) -> Array:
     norm = _empty((1,), np.float32, device)
     launch = kernel("norm", "clip_by_norm_f32", device)
     for x in runs:
-        launch(_blocks(x.size // 4 + 1), THREADS, x, x.size, total, limit, norm)
+        launch(blocks(x.size // 4 + 1), THREADS, x, x.size, total, limit, norm)
     return norm.reshape(())
 
 
@@ -259,7 +251,7 @@ def keep_mask(before: np.ndarray, after: np.ndarray, size: int, threshold: int, 
         with provider.scope(device):
             state[...] = provider.from_host(before, device)
     mask = provider.allocate_bytes(size, device)
-    kernel("dropout", "keep_mask", device)(_blocks(size // 8 + 1), THREADS, mask, size, state, threshold)
+    kernel("dropout", "keep_mask", device)(blocks(size // 8 + 1), THREADS, mask, size, state, threshold)
     kernel("dropout", "advance_philox", device)(1, 32, state, -(-size // 8))
     _generators[key] = state, after.tobytes()
     return mask.view(np.bool_)
@@ -279,5 +271,5 @@ def gather_rows(table: Array, rows: Array) -> Array | None:
     width = table.size // table.shape[0] if table.shape[0] else 0
     out = _empty((len(rows), *table.shape[1:]), table.dtype.type, device)
     launch = kernel("gather", entry, device)
-    launch(_blocks(len(rows) * width // 4 + 1), THREADS, table, rows, out, len(rows), width, table.shape[0])
+    launch(blocks(len(rows) * width // 4 + 1), THREADS, table, rows, out, len(rows), width, table.shape[0])
     return out

@@ -21,6 +21,17 @@ from .device import Accelerator, Array, accelerator_for, provider_of
 OPTIONS = ("--std=c++17", "-fmad=false")
 """What the compiler is told. Without contraction the kernels round like the C++ that tests compile for the CPU."""
 
+THREADS = 256
+"""A block."""
+MOST_BLOCKS = 1024
+"""Enough to fill the largest GPU; the kernels stride over the rest."""
+
+
+def blocks(threads: int) -> int:
+    """The grid for so many threads of work."""
+    return min(MOST_BLOCKS, max(1, -(-threads // THREADS)))
+
+
 _TYPES = {
     "float": np.float32,
     "double": np.float64,

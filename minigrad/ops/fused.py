@@ -128,6 +128,11 @@ one_hot_ = Op(
 )
 
 
+def _factor_and_number(scale: Any) -> tuple[Any, float]:
+    """A scale as the kernels take it: an array of one factor a row, or None, and a number."""
+    return (None, scale) if type(scale) is float else (scale, 1.0)
+
+
 def _cross_entropy(
     xp: Any, logits: Any, labels: Any, scale: Any, *, reduce: bool, ignored: int | None
 ) -> tuple[Any, Any]:
@@ -139,7 +144,7 @@ def _cross_entropy(
     Class-major, because a reduction over a short last axis costs NumPy and CuPy several times one over the first.
     """
     if xp is not np and fused_kernels.takes_labels(logits, labels, scale):
-        factor, number = (None, scale) if type(scale) is float else (scale, 1.0)
+        factor, number = _factor_and_number(scale)
         value, *residual = fused_kernels.cross_entropy(logits, labels, factor, number, reduce, ignored)
         return value, residual
     e = logits.T.copy()
@@ -189,7 +194,7 @@ def _cross_entropy_raw_vjp(
         return gradient if is_seed(g) else gradient * g, None, None
     if type(residual) is list:
         probability, kept, _ = residual
-        factor, number = (None, scale) if type(scale) is float else (scale, 1.0)
+        factor, number = _factor_and_number(scale)
         g = g if g.flags.c_contiguous else g.copy()
         arguments = (g, probability, labels, factor, number, ignored, kept)
         return fused_kernels.cross_entropy_backward(*arguments), None, None

@@ -20,12 +20,13 @@ def _parameters(params: Any) -> list[Tensor]:
     return [params] if isinstance(params, Tensor) else list(params)
 
 
-def _norm(runs: list[Any], norm_type: float) -> Any:
-    """The norm of flat arrays together, on their device."""
+def _check_type(norm_type: float) -> None:
     if norm_type not in (2, math.inf):
         raise ValueError(f"norm_type must be 2 or math.inf, got {norm_type!r}")
-    if not runs:
-        return 0.0
+
+
+def _norm(runs: list[Any], norm_type: float) -> Any:
+    """The norm of flat arrays together, on their device."""
     xp = (provider_of(runs[0]) or HOST).xp
     if norm_type == 2:
         if xp is not np and fused_kernels.usable(*runs):
@@ -47,9 +48,9 @@ def gradient_norm(params: Iterable[Tensor] | Tensor, norm_type: float = 2.0) -> 
     Raises:
         ValueError: another norm_type.
     """
+    _check_type(norm_type)
     runs = gradient_runs(_parameters(params))
     if not runs:
-        _norm(runs, norm_type)  # which checks the type
         return Tensor(0.0)
     with on_device(device_of(runs[0])):
         return wrap((provider_of(runs[0]) or HOST).xp.asarray(_norm(runs, norm_type)))
@@ -74,10 +75,10 @@ def clip_grad_norm(params: Iterable[Tensor] | Tensor, max_norm: float, norm_type
         ValueError: max_norm is negative or not finite, or another norm_type.
     """
     checks.number("max_norm", max_norm)
+    _check_type(norm_type)
     given = _parameters(params)
     runs = gradient_runs(given)
     if not runs:
-        _norm(runs, norm_type)  # which checks the type
         return Tensor(0.0)
     with on_device(device_of(runs[0])):
         return wrap(_clip(given, runs, max_norm, norm_type))

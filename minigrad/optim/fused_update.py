@@ -15,14 +15,11 @@ import numpy as np
 
 from ..backend import array as arrays
 from ..backend.device import Array
-from ..backend.kernels import kernel
+from ..backend.kernels import THREADS, blocks, kernel
 from .parameters import BLOCK, Store
 
 AHEAD = 64
 """Steps for which rows are filled at a time."""
-THREADS = 256
-MOST_BLOCKS = 1024
-"""Enough to fill the largest GPU; the kernel strides over the rest."""
 
 
 MOST_CLASSES = 255
@@ -64,7 +61,7 @@ class FusedUpdate:
         self._kernel = kernel(update.file, update.entry, store.device)
         self._buffers = (store.p, store.g, *states)
         self._size = store.size
-        self._grid = min(MOST_BLOCKS, max(1, -(-store.size // (4 * THREADS))))
+        self._grid = blocks(store.size // 4)
         live = np.zeros(store.size // BLOCK, np.uint8)  # 0: leave the block alone; k + 1: it belongs to class k
         for number, positions in enumerate(members):
             for start, stop in store.runs(positions):

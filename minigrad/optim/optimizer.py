@@ -211,14 +211,13 @@ class Optimizer:
                 if live != part.live or names != part.names:
                     part.classify(live, names, self.columns, self.kernel)
                 if part.classes:
-                    self._update_partition(group, part)
+                    self._update_partition(group, hyper, part)
 
-    def _update_partition(self, group: Mapping[str, Any], part: _Partition) -> None:
+    def _update_partition(self, group: Mapping[str, Any], hyper: list[Any], part: _Partition) -> None:
         xp = part.xp
         for c in part.classes:
             c.step += 1
         if part.fused is not None:
-            hyper = [group[name] for name in self.defaults]
             steps = [c.step for c in part.classes]
             part.fused.step(hyper, self.kernel_flags(group), steps, lambda t: self.coefficients(group, t))
             for c in part.classes:

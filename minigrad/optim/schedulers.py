@@ -70,7 +70,19 @@ class ExponentialLR(Scheduler):
         return base_lr * self.gamma**t
 
 
-class InverseTimeLR(Scheduler):
+class _Decaying(Scheduler):
+    """A schedule with one rate of decay, >= 0."""
+
+    decay: float
+
+    def __init__(self, optimizer: Optimizer, decay: float) -> None:
+        super().__init__(optimizer, decay=decay)
+
+    def validate(self, hyper: Mapping[str, Any]) -> None:
+        checks.number("decay", hyper["decay"])
+
+
+class InverseTimeLR(_Decaying):
     """The rate falls with the inverse of time: a = a0 / (1 + decay t).
 
     Robbins and Monro 1951, "A stochastic approximation method": rates whose sum diverges while that of their squares
@@ -81,33 +93,17 @@ class InverseTimeLR(Scheduler):
         decay: >= 0; after 1 / decay steps the rate is half of the first.
     """
 
-    decay: float
-
-    def __init__(self, optimizer: Optimizer, decay: float) -> None:
-        super().__init__(optimizer, decay=decay)
-
-    def validate(self, hyper: Mapping[str, Any]) -> None:
-        checks.number("decay", hyper["decay"])
-
     def value(self, base_lr: float, t: int) -> float:
         return base_lr / (1.0 + self.decay * t)
 
 
-class ExponentialDecay(Scheduler):
+class ExponentialDecay(_Decaying):
     """The rate falls exponentially: a = a0 exp(-decay t). ExponentialLR with gamma = exp(-decay).
 
     Args:
         optimizer: the optimizer.
         decay: >= 0; every 1 / decay steps the rate falls by the factor e.
     """
-
-    decay: float
-
-    def __init__(self, optimizer: Optimizer, decay: float) -> None:
-        super().__init__(optimizer, decay=decay)
-
-    def validate(self, hyper: Mapping[str, Any]) -> None:
-        checks.number("decay", hyper["decay"])
 
     def value(self, base_lr: float, t: int) -> float:
         return base_lr * math.exp(-self.decay * t)
