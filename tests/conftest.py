@@ -1,7 +1,8 @@
-"""What every test gets: seeds, hypothesis profiles, and what happens where an optional tool is missing.
+"""What every test gets: seeds, devices, hypothesis profiles, and what happens where an optional tool is missing.
 
 HYPOTHESIS_PROFILE chooses the effort: dev and ci run 25 examples a property, intense 200.
 MINIGRAD_REQUIRE names tools (comma-separated) whose absence is a failure instead of a skip; CI sets it.
+--devices chooses among cpu, strict and cuda where a test takes the fixture `device`; all that are here, if not given.
 """
 
 from __future__ import annotations
@@ -13,12 +14,17 @@ import shutil
 
 import pytest
 from hypothesis import HealthCheck, settings
-from stand_in import FakeProvider
+from strict_provider import StrictProvider, install
 
 import minigrad as mg
 from minigrad.backend import device as devices
 
-_COMMON = {"deadline": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}
+_COMMON = {
+    "deadline": None,
+    "print_blob": True,
+    # one device serves all examples of a test
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+}
 settings.register_profile("dev", max_examples=25, **_COMMON)
 settings.register_profile("ci", max_examples=25, derandomize=True, **_COMMON)
 settings.register_profile("intense", max_examples=200, **_COMMON)
@@ -42,10 +48,31 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"MINIGRAD_REQUIRE asks for {missing}, which are not installed")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--devices", default="", help="comma-separated: cpu, strict, cuda; default: all that are here")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test per device for each test that takes `device`."""
+    if "device" not in metafunc.fixturenames:
+        return
+    chosen = metafunc.config.getoption("devices")
+    names = chosen.split(",") if chosen else ["cpu", "strict", *(["cuda"] if has_gpu() else [])]
+    unknown = set(names) - {"cpu", "strict", "cuda"}
+    if unknown or ("cuda" in names and not has_gpu()):
+        raise pytest.UsageError(f"--devices={chosen}: cpu, strict and (with a GPU that CuPy can use) cuda are there")
+    marks = {"strict": [pytest.mark.gxx]}
+    metafunc.parametrize("device", [pytest.param(n, marks=marks.get(n, ())) for n in names], indirect=True)
+
+
+def has_gpu() -> bool:
+    """Whether CuPy and a GPU are here: minigrad's own answer, before any test installs a device."""
+    return devices.accelerator() is not None
+
+
 def needs_of(item: pytest.Item) -> set[str]:
-    """The tools behind a test's fixtures: kernels on the devices of the tests are compiled by g++."""
-    devices = {"fake_device", "strict", "own"}
-    return {"gxx"} if devices & set(getattr(item, "fixturenames", ())) else set()
+    """The tools behind a test's fixtures: kernels on the strict device are compiled by g++."""
+    return {"gxx"} if "strict" in getattr(item, "fixturenames", ()) else set()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -74,8 +101,14 @@ def _seeded() -> None:
 
 
 @pytest.fixture
-def fake_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stand-in accelerator of stand_in.py as cuda:0 and cuda:1."""
-    for name in ("_accelerator", "_reason", "_probed"):
-        monkeypatch.setattr(devices, name, getattr(devices, name))  # restored afterwards
-    devices.install(FakeProvider())
+def strict(monkeypatch: pytest.MonkeyPatch) -> StrictProvider:
+    """A strict device of this test's own, as cuda:0 and cuda:1, with nothing counted yet."""
+    return install(monkeypatch, StrictProvider())
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest) -> str:
+    """The label of each device in turn: "cpu", "cuda:0" on the strict device, "cuda:0" on a GPU where there is one."""
+    if request.param == "strict":
+        request.getfixturevalue("strict")
+    return "cpu" if request.param == "cpu" else "cuda:0"

@@ -7,38 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend.device import HOST
 from ..core.op import Op
-from ..errors import ShapeError
+from .arguments import Axis, as_operand, kept_shape, normalize_axis
 from .elementwise import equal, sqrt
 from .shape import broadcast_to
-
-Axis = int | tuple[int, ...] | None
-
-
-def normalize_axis(name: str, axis: Axis, ndim: int) -> tuple[int, ...] | None:
-    """Axes as a tuple of distinct non-negative integers; None stays None.
-
-    Raises:
-        ShapeError: an axis is out of range or repeated (a numpy.exceptions.AxisError is a ValueError too).
-    """
-    if axis is None:
-        return None
-    axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
-    for a in axes:
-        if isinstance(a, bool) or not hasattr(a, "__index__"):
-            raise TypeError(f"{name}: axis must be an integer, a tuple of integers or None, got {axis!r}")
-        if not -ndim <= a < ndim:
-            raise ShapeError(f"{name}: axis {a} is out of range for an array with {ndim} dimension(s)")
-    axes = tuple(int(a) % ndim for a in axes)
-    if len(set(axes)) != len(axes):
-        raise ShapeError(f"{name}: axis {axis!r} names a dimension twice")
-    return axes
-
-
-def kept_shape(shape: tuple[int, ...], axis: tuple[int, ...] | None) -> tuple[int, ...]:
-    """The shape of a reduction with keepdims."""
-    return tuple(1 if axis is None or i in axis else n for i, n in enumerate(shape))
 
 
 def _count(shape: tuple[int, ...], axis: tuple[int, ...] | None) -> int:
@@ -84,10 +56,6 @@ min_ = Op("min", lambda xp, x, *, axis, keepdims: x.min(axis=axis, keepdims=keep
 min_.defvjp(_extremum_vjp)
 
 
-def _as_array(x: Any) -> Any:
-    return x if hasattr(x, "ndim") else HOST.xp.asarray(x)
-
-
 def sum(x: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
     """The sum over axes.
 
@@ -100,7 +68,7 @@ def sum(x: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False) ->
     Returns:
         An array, or a Tensor where x is one.
     """
-    x = _as_array(x)
+    x = as_operand(x)
     return sum_(x, axis=normalize_axis("sum", axis, x.ndim), keepdims=keepdims, dtype=dtype)
 
 
@@ -115,7 +83,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     Returns:
         An array, or a Tensor where x is one.
     """
-    x = _as_array(x)
+    x = as_operand(x)
     return mean_(x, axis=normalize_axis("mean", axis, x.ndim), keepdims=keepdims)
 
 
@@ -131,7 +99,7 @@ def var(x: Any, axis: Axis = None, ddof: int = 0, keepdims: bool = False) -> Any
     Returns:
         An array, or a Tensor where x is one.
     """
-    x = _as_array(x)
+    x = as_operand(x)
     return var_(x, axis=normalize_axis("var", axis, x.ndim), ddof=ddof, keepdims=keepdims)
 
 
@@ -161,7 +129,7 @@ def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     Returns:
         An array, or a Tensor where x is one.
     """
-    x = _as_array(x)
+    x = as_operand(x)
     return max_(x, axis=normalize_axis("max", axis, x.ndim), keepdims=keepdims)
 
 
@@ -176,7 +144,7 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     Returns:
         An array, or a Tensor where x is one.
     """
-    x = _as_array(x)
+    x = as_operand(x)
     return min_(x, axis=normalize_axis("min", axis, x.ndim), keepdims=keepdims)
 
 
@@ -195,4 +163,4 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     Returns:
         Integers: an array, or a Tensor where x is one.
     """
-    return argmax_(_as_array(x), axis=axis, keepdims=keepdims)
+    return argmax_(as_operand(x), axis=axis, keepdims=keepdims)

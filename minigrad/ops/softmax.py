@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.op import Op
+from .arguments import Axis, kept_shape, normalize_axis
 from .elementwise import exp
-from .reduce import Axis, kept_shape, normalize_axis
 
 
 def _shift(xp: Any, x: Any, axis: Any) -> Any:

@@ -110,25 +110,25 @@ class ArrayMethods(Variable):
         return shape.swapaxes(self, -1, -2)
 
     def sum(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
-        return reduce.sum(self, axis, dtype, keepdims)
+        return reduce.sum(self, axis=axis, dtype=dtype, keepdims=keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return reduce.mean(self, axis, keepdims)
+        return reduce.mean(self, axis=axis, keepdims=keepdims)
 
     def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
-        return reduce.var(self, axis, ddof, keepdims)
+        return reduce.var(self, axis=axis, ddof=ddof, keepdims=keepdims)
 
     def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
-        return reduce.std(self, axis, ddof, keepdims)
+        return reduce.std(self, axis=axis, ddof=ddof, keepdims=keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return reduce.max(self, axis, keepdims)
+        return reduce.max(self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return reduce.min(self, axis, keepdims)
+        return reduce.min(self, axis=axis, keepdims=keepdims)
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        return reduce.argmax(self, axis, keepdims)
+        return reduce.argmax(self, axis=axis, keepdims=keepdims)
 
     def reshape(self, *shape_: Any) -> Tensor:
         return shape.reshape(self, shape_[0] if len(shape_) == 1 else shape_)
@@ -146,10 +146,10 @@ class ArrayMethods(Variable):
         return shape.swapaxes(self, axis1, axis2)
 
     def squeeze(self, axis: Any = None) -> Tensor:
-        return shape.squeeze(self, axis)
+        return shape.squeeze(self, axis=axis)
 
     def take(self, indices: Any, axis: int | None = None) -> Tensor:
-        return ix.take(self, indices, axis)
+        return ix.take(self, indices, axis=axis)
 
     def clip(self, a_min: Any = None, a_max: Any = None) -> Tensor:
         return ew.clip(self, a_min, a_max)

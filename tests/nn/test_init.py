@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from on_device import host
 
 import minigrad as mg
 from minigrad import nn
 from minigrad.nn import init
 
 
-def tensor(*shape: int, dtype: str = "float64") -> mg.Tensor:
-    return mg.tensor(np.full(shape, 7.0, dtype))
+def tensor(*shape: int, dtype: str = "float64", device: str = "cpu") -> mg.Tensor:
+    return mg.tensor(np.full(shape, 7.0, dtype), device=device)
 
 
 # name -> (filler, standard deviation for a (40, 60) weight, bound of a uniform one)
@@ -39,28 +40,29 @@ RANDOM: dict[str, tuple[Callable[..., mg.Tensor], float, float | None]] = {
 
 
 @pytest.mark.parametrize("name", RANDOM)
-def test_moments_seed_and_range(name: str) -> None:
+def test_moments_seed_and_range(name: str, device: str) -> None:
     fill, std, bound = RANDOM[name]
-    t = tensor(40, 60)
+    t = tensor(40, 60, device=device)
     storage = t.data
     assert fill(t, generator=5) is t
     assert t.data is storage, "filled in place"
-    assert abs(storage.mean()) < 4 * std / math.sqrt(2400)
-    assert storage.std() == pytest.approx(std, rel=0.05)
+    values = host(t)
+    assert abs(values.mean()) < 4 * std / math.sqrt(2400)
+    assert values.std() == pytest.approx(std, rel=0.05)
     if bound is not None:
-        assert np.abs(storage).max() <= bound
-        assert np.abs(storage).max() > 0.99 * bound
-    np.testing.assert_array_equal(fill(tensor(40, 60), generator=5).data, storage)
-    assert not np.array_equal(fill(tensor(40, 60), generator=6).data, storage)
+        assert np.abs(values).max() <= bound
+        assert np.abs(values).max() > 0.99 * bound
+    np.testing.assert_array_equal(fill(tensor(40, 60), generator=5).data, values, err_msg="one seed, one start")
+    assert not np.array_equal(fill(tensor(40, 60), generator=6).data, values)
 
     mg.manual_seed(3)
-    first = fill(tensor(40, 60)).data
-    second = fill(tensor(40, 60)).data
+    first, second = (host(fill(tensor(40, 60, device=device))) for _ in range(2))
     mg.manual_seed(3)
     np.testing.assert_array_equal(fill(tensor(40, 60)).data, first)
     assert not np.array_equal(first, second)
     mg.manual_seed(3)
-    np.testing.assert_array_equal(fill(tensor(40, 60, dtype="float32")).data, first.astype(np.float32))
+    single = fill(tensor(40, 60, dtype="float32", device=device))
+    np.testing.assert_array_equal(host(single), first.astype(np.float32))
 
 
 def test_a_generator_continues() -> None:
@@ -71,26 +73,27 @@ def test_a_generator_continues() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(shape=st.lists(st.integers(0, 5), min_size=2, max_size=4), gain=st.sampled_from([1.0, 0.5]))
-def test_orthogonal(shape: list[int], gain: float) -> None:
-    w = init.orthogonal_(tensor(*shape), gain, generator=1).data.reshape(shape[0], math.prod(shape[1:]))
+def test_orthogonal(shape: list[int], gain: float, device: str) -> None:
+    w = host(init.orthogonal_(tensor(*shape, device=device), gain, generator=1))
+    w = w.reshape(shape[0], math.prod(shape[1:]))
     small = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
     np.testing.assert_allclose(small, gain**2 * np.eye(len(small)), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", RANDOM)
 @pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0), (1, 1)])
-def test_degenerate_shapes(name: str, shape: tuple[int, ...]) -> None:
-    t = RANDOM[name][0](tensor(*shape))
+def test_degenerate_shapes(name: str, shape: tuple[int, ...], device: str) -> None:
+    t = RANDOM[name][0](tensor(*shape, device=device))
     assert t.shape == shape
-    assert np.isfinite(t.data).all()
+    assert np.isfinite(host(t)).all()
 
 
-def test_constants() -> None:
-    np.testing.assert_array_equal(init.zeros_(tensor(2)).data, [0, 0])
-    np.testing.assert_array_equal(init.ones_(tensor(2)).data, [1, 1])
-    np.testing.assert_array_equal(init.constant_(tensor(2), 2.5).data, [2.5, 2.5])
-    np.testing.assert_array_equal(init.eye_(tensor(2, 3)).data, [[1, 0, 0], [0, 1, 0]])
-    assert init.zeros_(tensor()).item() == 0
+def test_constants(device: str) -> None:
+    np.testing.assert_array_equal(host(init.zeros_(tensor(2, device=device))), [0, 0])
+    np.testing.assert_array_equal(host(init.ones_(tensor(2, device=device))), [1, 1])
+    np.testing.assert_array_equal(host(init.constant_(tensor(2, device=device), 2.5)), [2.5, 2.5])
+    np.testing.assert_array_equal(host(init.eye_(tensor(2, 3, device=device))), [[1, 0, 0], [0, 1, 0]])
+    assert init.zeros_(tensor(device=device)).item() == 0
 
 
 def test_fans_count_the_receptive_field() -> None:
@@ -104,15 +107,15 @@ def test_plain_names_are_aliases(name: str) -> None:
     assert getattr(init, name) is getattr(init, name + "_")
 
 
-def test_a_parameter_stays_the_parameter_and_backward_notices() -> None:
-    layer = nn.Linear(3, 2)
-    x = mg.tensor(np.ones((1, 3), np.float32), requires_grad=True)
+def test_a_parameter_stays_the_parameter_and_backward_notices(device: str) -> None:
+    layer = nn.Linear(3, 2).to(device)
+    x = mg.tensor(np.ones((1, 3), np.float32), device=device, requires_grad=True)
     loss = layer(x).sum()
     assert init.zeros_(layer.weight) is layer.weight
     assert layer.weight.requires_grad
     with pytest.raises(mg.GraphError, match="overwritten"):
         loss.backward()
-    np.testing.assert_array_equal(layer(x).data, layer.bias.data[None])
+    np.testing.assert_array_equal(host(layer(x)), host(layer.bias)[None])
 
 
 def test_gains() -> None:

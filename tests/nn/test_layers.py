@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from on_device import host, put
 
 import minigrad as mg
 from minigrad import nn
@@ -41,40 +42,41 @@ POINTWISE: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", POINTWISE)
-def test_two_derivatives(name: str) -> None:
-    gradcheck(POINTWISE[name], X, order=2)
+def test_two_derivatives(name: str, device: str) -> None:
+    gradcheck(POINTWISE[name], put(X, device), order=2)
 
 
 @pytest.mark.parametrize("name", POINTWISE)
-def test_float32_stays_float32_and_arrays_stay_arrays(name: str) -> None:
+def test_float32_stays_float32_and_arrays_stay_arrays(name: str, device: str) -> None:
     f = POINTWISE[name]
-    x = mg.tensor(X.astype(np.float32), requires_grad=True)
+    single = put(X.astype(np.float32), device)
+    x = mg.tensor(single, requires_grad=True)
     y = f(x)
     assert y.dtype == np.float32
     y.sum().backward(create_graph=True)
     assert x.grad is not None
     assert x.grad.dtype == np.float32
-    plain = f(X.astype(np.float32))
-    assert isinstance(plain, np.ndarray)
-    np.testing.assert_allclose(plain, y.data, rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(y.data, f(X), rtol=1e-4, atol=1e-5)
+    plain = f(single)
+    assert isinstance(plain, type(single))
+    np.testing.assert_allclose(host(plain), host(y), rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(host(y), f(X), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", [n for n in POINTWISE if n not in ("logsumexp", "flatten")])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_extreme_and_empty_inputs(name: str, dtype: str) -> None:
+def test_extreme_and_empty_inputs(name: str, dtype: str, device: str) -> None:
     f = POINTWISE[name]
-    x = mg.tensor(np.array([[1e4, -1e4, 0.0], [-1e4, 0.0, 1e4], [1, 2, 3], [0, 0, 1]], dtype), requires_grad=True)
+    extreme = np.array([[1e4, -1e4, 0.0], [-1e4, 0.0, 1e4], [1, 2, 3], [0, 0, 1]], dtype)
+    x = mg.tensor(extreme, device=device, requires_grad=True)
     y = f(x)
     y.sum().backward()
-    assert np.isfinite(y.data).all()
-    assert x.grad is not None
-    assert np.isfinite(x.grad.data).all()
+    assert np.isfinite(host(y)).all()
+    assert np.isfinite(host(x.grad)).all()
     if name != "layer_norm all":
-        assert f(mg.tensor(np.zeros((0, 3), dtype))).shape == (0, 3)
+        assert f(mg.tensor(np.zeros((0, 3), dtype), device=device)).shape == (0, 3)
 
 
-def test_activation_modules_call_their_functions() -> None:
+def test_activation_modules_call_their_functions(device: str) -> None:
     pairs: list[tuple[nn.Module, Callable[[Any], Any]]] = [
         (nn.ReLU(), F.relu),
         (nn.LeakyReLU(), F.leaky_relu),
@@ -93,7 +95,8 @@ def test_activation_modules_call_their_functions() -> None:
         (nn.LayerNorm(3, elementwise_affine=False), POINTWISE["layer_norm"]),
     ]
     for module, function in pairs:
-        np.testing.assert_array_equal(module(mg.tensor(X)).data, function(X), err_msg=repr(module))
+        found, due = module(mg.tensor(X, device=device)), function(put(X, device))
+        np.testing.assert_array_equal(host(found), host(due), err_msg=repr(module))
 
 
 # --- Linear and its fusion ------------------------------------------------------------------------------------------
@@ -108,12 +111,12 @@ def test_activation_modules_call_their_functions() -> None:
     dtype=st.sampled_from(["float32", "float64"]),
 )
 def test_linear_of_every_size_and_its_fusion(
-    lead: list[int], sizes: tuple[int, int], bias: bool, activation: Any, dtype: str
+    lead: list[int], sizes: tuple[int, int], bias: bool, activation: Any, dtype: str, device: str
 ) -> None:
-    layer = nn.Linear(*sizes, bias=bias, dtype=dtype)
+    layer = nn.Linear(*sizes, bias=bias, dtype=dtype).to(device)
     model = nn.Sequential(layer, *([activation()] if activation else []))
     data = np.random.default_rng(0).normal(size=(*lead, sizes[0])).astype(dtype)
-    x, y = mg.tensor(data, requires_grad=True), mg.tensor(data, requires_grad=True)
+    x, y = (mg.tensor(data, device=device, requires_grad=True) for _ in range(2))
     fused = model(x)
     plain = mg.matmul(y, layer.weight.T) if lead or sizes[0] else mg.matmul(y.reshape(1, 0), layer.weight.T)[0]
     plain = plain if layer.bias is None else plain + layer.bias
@@ -121,12 +124,12 @@ def test_linear_of_every_size_and_its_fusion(
     assert fused.shape == (*lead, sizes[1])
     assert fused.dtype == np.dtype(dtype)
     tolerance = {"rtol": 1e-5 if dtype == "float32" else 1e-12, "atol": 1e-6}
-    np.testing.assert_allclose(fused.data, plain.data, **tolerance)
+    np.testing.assert_allclose(host(fused), host(plain), **tolerance)
     gradients = []
     for out, leaf in ((fused, x), (plain, y)):
         model.zero_grad()
         (out * out).sum().backward()
-        gradients.append([t.grad.data for t in (leaf, *model.parameters())])  # type: ignore[union-attr]
+        gradients.append([host(t.grad) for t in (leaf, *model.parameters())])
     for got, due in zip(*gradients, strict=True):
         assert got.dtype == np.dtype(dtype)
         np.testing.assert_allclose(got, due, **tolerance)
@@ -142,47 +145,48 @@ class Doubled(nn.ReLU):
         return super().forward(x) * 2
 
 
-def test_fusion_takes_exact_types_only_and_makes_one_node() -> None:
-    x = mg.tensor(X)
-    layer = Shifted(3, 2, dtype="float64")
-    np.testing.assert_array_equal(nn.Sequential(layer, nn.ReLU())(x).data, F.relu(layer(x)).data)
-    linear = nn.Linear(3, 2, dtype="float64")
-    np.testing.assert_array_equal(nn.Sequential(linear, Doubled())(x).data, F.relu(linear(x)).data * 2)
+def test_fusion_takes_exact_types_only_and_makes_one_node(device: str) -> None:
+    x = mg.tensor(X, device=device)
+    layer = Shifted(3, 2, dtype="float64").to(device)
+    np.testing.assert_array_equal(host(nn.Sequential(layer, nn.ReLU())(x)), host(F.relu(layer(x))))
+    linear = nn.Linear(3, 2, dtype="float64").to(device)
+    np.testing.assert_array_equal(host(nn.Sequential(linear, Doubled())(x)), host(F.relu(linear(x))) * 2)
     out = nn.Sequential(linear, nn.ReLU())(x)
     assert out._node.op.name == "linear"
-    linear.weight = nn.Parameter(np.ones((2, 3)))  # a new weight is seen: only the order of the modules is remembered
-    np.testing.assert_array_equal(nn.Sequential(linear, nn.ReLU())(x).data, F.relu(linear(x)).data)
+    # a new weight is seen: only the order of the modules is remembered
+    linear.weight = nn.Parameter(put(np.ones((2, 3)), device))
+    np.testing.assert_array_equal(host(nn.Sequential(linear, nn.ReLU())(x)), host(F.relu(linear(x))))
 
 
-def test_two_derivatives_of_layers_in_all_parameters() -> None:
-    w, b = rng.normal(size=(2, 3)), rng.normal(size=2)
-    gradcheck(F.linear, X, w, b, order=2)
-    gradcheck(lambda x, v, c: F.layer_norm(x, 3, v, c, eps=0.1), X, rng.normal(size=3), rng.normal(size=3), order=2)
+def test_two_derivatives_of_layers_in_all_parameters(device: str) -> None:
+    x, w, b, v, c = (put(a, device) for a in (X, *(rng.normal(size=s) for s in ((2, 3), 2, 3, 3))))
+    gradcheck(F.linear, x, w, b, order=2)
+    gradcheck(lambda x, v, c: F.layer_norm(x, 3, v, c, eps=0.1), x, v, c, order=2)
     for shape in ((4, 3), (3, 3, 2)):
-        norm = nn.BatchNorm1d(3, dtype="float64")
-        gradcheck(norm, rng.normal(size=shape), order=2)
+        norm = nn.BatchNorm1d(3, dtype="float64").to(device)
+        gradcheck(norm, put(rng.normal(size=shape), device), order=2)
 
 
 # --- normalisation ----------------------------------------------------------------------------------------------------
 
 
-def test_batch_norm_normalises_and_tracks() -> None:
-    norm = nn.BatchNorm1d(2, eps=0.0, momentum=0.5, dtype="float64")
-    x = np.array([[1.0, 10.0], [3.0, 30.0]])
-    np.testing.assert_allclose(norm(x).data, [[-1, -1], [1, 1]])
+def test_batch_norm_normalises_and_tracks(device: str) -> None:
+    norm = nn.BatchNorm1d(2, eps=0.0, momentum=0.5, dtype="float64").to(device)
+    x = put(np.array([[1.0, 10.0], [3.0, 30.0]]), device)
+    np.testing.assert_allclose(host(norm(x)), [[-1, -1], [1, 1]])
     state = norm.state_dict()
-    np.testing.assert_allclose(state["running_mean"].data, [1, 10])
-    np.testing.assert_allclose(state["running_var"].data, [0.5 + 0.5 * 2, 0.5 + 0.5 * 200])
+    np.testing.assert_allclose(host(state["running_mean"]), [1, 10])
+    np.testing.assert_allclose(host(state["running_var"]), [0.5 + 0.5 * 2, 0.5 + 0.5 * 200])
     assert state["num_batches_tracked"].item() == 1
     norm.eval()
-    np.testing.assert_allclose(norm(x[:1]).data, [[0, 0]])
+    np.testing.assert_allclose(host(norm(x[:1])), [[0, 0]])
     assert state["num_batches_tracked"].item() == 1
 
 
 @pytest.mark.parametrize("momentum", [0.1, None])
-def test_batch_norm_in_float32(momentum: float | None) -> None:
-    norm = nn.BatchNorm1d(3, momentum=momentum)
-    x = mg.tensor(X.astype(np.float32), requires_grad=True)
+def test_batch_norm_in_float32(momentum: float | None, device: str) -> None:
+    norm = nn.BatchNorm1d(3, momentum=momentum).to(device)
+    x = mg.tensor(X.astype(np.float32), device=device, requires_grad=True)
     for _ in range(2):
         y = norm(x)
         (y * y * y).sum().backward()
@@ -193,56 +197,58 @@ def test_batch_norm_in_float32(momentum: float | None) -> None:
     assert [b.shape for b in norm.buffers()] == [(3,), (3,), ()]
 
 
-def test_batch_norm_in_evaluation_after_a_tracked_training_step() -> None:
+def test_batch_norm_in_evaluation_after_a_tracked_training_step(device: str) -> None:
     """Moving the running statistics must not spoil a graph that is still to be differentiated."""
-    norm = nn.BatchNorm1d(3, dtype="float64")
-    first = norm(mg.tensor(X, requires_grad=True))
-    norm(X + 1)
+    norm = nn.BatchNorm1d(3, dtype="float64").to(device)
+    first = norm(mg.tensor(X, device=device, requires_grad=True))
+    norm(put(X + 1, device))
     first.sum().backward()
     norm.eval()
-    x = mg.tensor(X, requires_grad=True)
+    x = mg.tensor(X, device=device, requires_grad=True)
     out = norm(x)
-    norm.train()(X)
+    norm.train()(put(X, device))
     out.sum().backward()
-    assert x.grad is not None
     mean, var = np.zeros(3), np.ones(3)
     for batch in (X, X + 1):
         mean, var = 0.9 * mean + 0.1 * batch.mean(0), 0.9 * var + 0.1 * batch.var(0, ddof=1)
-    np.testing.assert_allclose(out.data, (X - mean) / np.sqrt(var + 1e-5), rtol=1e-12)
-    np.testing.assert_allclose(x.grad.data, np.broadcast_to(1 / np.sqrt(var + 1e-5), X.shape), rtol=1e-12)
+    np.testing.assert_allclose(host(out), (X - mean) / np.sqrt(var + 1e-5), rtol=1e-12)
+    np.testing.assert_allclose(host(x.grad), np.broadcast_to(1 / np.sqrt(var + 1e-5), X.shape), rtol=1e-12)
 
 
-def test_a_constant_feature_normalises_to_zero() -> None:
-    x = mg.tensor(np.full((3, 1), 7.0, np.float32), requires_grad=True)
-    for norm in (nn.BatchNorm1d(1), nn.LayerNorm(1)):
+def test_a_constant_feature_normalises_to_zero(device: str) -> None:
+    x = mg.tensor(np.full((3, 1), 7.0, np.float32), device=device, requires_grad=True)
+    for norm in (nn.BatchNorm1d(1).to(device), nn.LayerNorm(1).to(device)):
         x.grad = None
         y = norm(x)
         y.sum().backward()
-        assert x.grad is not None
-        np.testing.assert_array_equal(y.data, np.zeros((3, 1)))
-        np.testing.assert_array_equal(x.grad.data, np.zeros((3, 1)))
+        np.testing.assert_array_equal(host(y), np.zeros((3, 1)))
+        np.testing.assert_array_equal(host(x.grad), np.zeros((3, 1)))
 
 
 # --- dropout ----------------------------------------------------------------------------------------------------------
 
 
-def test_dropout() -> None:
+def test_dropout(device: str) -> None:
     mg.manual_seed(1)
-    x = mg.tensor(np.ones((100, 50), np.float32), requires_grad=True)
+    ones = np.ones((100, 50), np.float32)
+    x = mg.tensor(ones, device=device, requires_grad=True)
     layer = nn.Dropout(0.3)
     y = layer(x)
     y.sum().backward()
     assert y.dtype == np.float32
-    assert set(np.unique(y.data)) == {np.float32(0), np.float32(1 / 0.7)}
-    assert 0.27 < (y.data == 0).mean() < 0.33
-    assert x.grad is not None
-    np.testing.assert_array_equal(x.grad.data, y.data)
-    assert not np.array_equal(layer(x).data, y.data)
+    values = host(y)
+    assert set(np.unique(values)) == {np.float32(0), np.float32(1 / 0.7)}
+    assert 0.27 < (values == 0).mean() < 0.33
+    np.testing.assert_array_equal(host(x.grad), values)
+    assert not np.array_equal(host(layer(x)), values)
     mg.manual_seed(1)
-    np.testing.assert_array_equal(layer(x).data, y.data)
+    np.testing.assert_array_equal(host(layer(x)), values)
+    mg.manual_seed(1)
+    np.testing.assert_array_equal(layer(mg.tensor(ones)).data, values, err_msg="one seed, one mask on every device")
     assert layer.eval()(x) is x
-    np.testing.assert_array_equal(F.dropout(X, 1.0), np.zeros_like(X))
-    assert F.dropout(X, 0.0) is X
+    raw = put(X, device)
+    np.testing.assert_array_equal(host(F.dropout(raw, 1.0)), np.zeros_like(X))
+    assert F.dropout(raw, 0.0) is raw
 
 
 # --- MLP, one_hot -----------------------------------------------------------------------------------------------------
@@ -250,38 +256,40 @@ def test_dropout() -> None:
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("normalization", [None, "batch", "layer"])
-def test_mlp(activation: str, normalization: str | None) -> None:
-    model = nn.MLP(3, (5, 4), 2, activation, 0.25, normalization)
+def test_mlp(activation: str, normalization: str | None, device: str) -> None:
+    model = nn.MLP(3, (5, 4), 2, activation, 0.25, normalization).to(device)
     kinds = [type(m).__name__ for m in model.layers]
     hidden = ["Linear", *([] if normalization is None else [type(model.layers[1]).__name__])]
     hidden += [type(ACTIVATIONS[activation]()).__name__, "Dropout"]
     assert kinds == [*hidden, *hidden, "Linear"]
-    x = mg.tensor(X.astype(np.float32), requires_grad=True)
+    x = mg.tensor(X.astype(np.float32), device=device, requires_grad=True)
     y = model(x)
-    assert (y.shape, y.dtype) == ((4, 2), np.float32)
+    assert (y.shape, y.dtype, y.device) == ((4, 2), np.float32, device)
     y.sum().backward()
     assert all(p.grad is not None and p.grad.dtype == np.float32 for p in model.parameters())
 
 
-def test_mlp_of_no_and_of_one_hidden_layer() -> None:
+def test_mlp_of_no_and_of_one_hidden_layer(device: str) -> None:
     assert [n for n, _ in nn.MLP(3, [], 2).named_parameters()] == ["layers.0.weight", "layers.0.bias"]
     assert [type(m).__name__ for m in nn.MLP(3, 7, 2, "tanh").layers] == ["Linear", "Tanh", "Linear"]
-    assert nn.MLP(3, 7, 2, dtype="float64")(X[0]).shape == (2,)
-    assert nn.MLP(3, np.array([4, 5]), 2, dtype="float64")(X[:0]).shape == (0, 2)  # type: ignore[arg-type]
+    x = put(X, device)
+    assert nn.MLP(3, 7, 2, dtype="float64").to(device)(x[0]).shape == (2,)
+    many = nn.MLP(3, np.array([4, 5]), 2, dtype="float64").to(device)  # type: ignore[arg-type]
+    assert many(x[:0]).shape == (0, 2)
 
 
-def test_one_hot() -> None:
-    np.testing.assert_array_equal(F.one_hot(np.array([2, 0]), 3), [[0, 0, 1], [1, 0, 0]])
-    assert F.one_hot(np.array([[1, 0]]), 2).shape == (1, 2, 2)
-    assert F.one_hot(mg.tensor(np.array([1])), 2, "float64").dtype == np.float64
-    assert F.one_hot(np.zeros(0, int), 3).shape == (0, 3)
+def test_one_hot(device: str) -> None:
+    np.testing.assert_array_equal(host(F.one_hot(put(np.array([2, 0]), device), 3)), [[0, 0, 1], [1, 0, 0]])
+    assert F.one_hot(put(np.array([[1, 0]]), device), 2).shape == (1, 2, 2)
+    assert F.one_hot(mg.tensor(np.array([1]), device=device), 2, "float64").dtype == np.float64
+    assert F.one_hot(put(np.zeros(0, int), device), 3).shape == (0, 3)
 
 
-def test_flatten() -> None:
-    x = np.zeros((2, 3, 4, 0))
+def test_flatten(device: str) -> None:
+    x = put(np.zeros((2, 3, 4, 0)), device)
     assert nn.Flatten()(x).shape == (2, 0)
-    assert nn.Flatten(-2)(np.zeros((2, 3, 4))).shape == (2, 12)
-    assert F.flatten(np.array(1.0)).shape == (1,)
+    assert nn.Flatten(-2)(put(np.zeros((2, 3, 4)), device)).shape == (2, 12)
+    assert F.flatten(put(np.array(1.0), device)).shape == (1,)
 
 
 ROW = np.ones((2, 3), np.float32)

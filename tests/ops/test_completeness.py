@@ -12,8 +12,10 @@ from rows import ROWS
 
 # Helpers that compute no value of their own; the functions that call them are in the tables.
 HELPERS = {
-    "reduce.normalize_axis": "checks an axis argument",
-    "reduce.kept_shape": "works on shapes",
+    "arguments.as_operand": "turns lists into arrays",
+    "arguments.no_out": "refuses an argument",
+    "arguments.normalize_axis": "checks an axis argument",
+    "arguments.kept_shape": "works on shapes",
     "linalg.product_into": "half of a raw rule",
     "linalg.column_sum_into": "half of a raw rule",
     "normalize.moments": "raw arrays only; the argument of standardize",
