@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import importlib.util
 import itertools
 import json
 import platform
@@ -176,6 +177,33 @@ def training(provider: Any) -> dict[str, Any]:
     return {"good": all(v["loss"] < 1e-2 for v in found.values()), "largest difference": found}
 
 
+@check
+def suite(provider: Any) -> dict[str, Any]:
+    """Every test that takes a device, on this one. The strict device has the whole suite in CI: a sample here."""
+    kind = "cuda" if isinstance(provider, devices.CupyProvider) else "strict"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--devices={kind}", "-k", kind]
+    command += ["--maxfail=40", *(["-n", "8"] if kind == "cuda" and importlib.util.find_spec("xdist") else [])]
+    command += ["tests" if kind == "cuda" else "tests/core/test_tensor.py"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    lines = done.stdout.strip().splitlines()
+    failed = [line for line in lines if line.startswith(("FAILED", "ERROR"))]
+    return {"good": done.returncode == 0, "summary": lines[-1:] or [done.stderr[-500:]], "failed": failed}
+
+
+@timed
+def sanitizer(provider: Any) -> dict[str, Any]:
+    """compute-sanitizer's memcheck and racecheck over every kernel."""
+    tool = shutil.which("compute-sanitizer")
+    if tool is None:
+        return {"compute-sanitizer": "not installed"}
+    found = {}
+    for kind in ("memcheck", "racecheck"):
+        command = [tool, "--tool", kind, sys.executable, __file__, "--only", "kernels_as_on_the_cpu", "--no-file"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+        found[kind] = {"good": done.returncode == 0, "last": (done.stdout + done.stderr).strip().splitlines()[-1:]}
+    return {"good": all(v["good"] for v in found.values()), **found}
+
+
 # --- how fast ---------------------------------------------------------------------------------------------------------
 
 
@@ -304,20 +332,6 @@ def host_costs(provider: Any) -> dict[str, Any]:
     }
 
 
-@timed
-def sanitizer(provider: Any) -> dict[str, Any]:
-    """compute-sanitizer's memcheck and racecheck over every kernel."""
-    tool = shutil.which("compute-sanitizer")
-    if tool is None:
-        return {"compute-sanitizer": "not installed"}
-    found = {}
-    for kind in ("memcheck", "racecheck"):
-        command = [tool, "--tool", kind, sys.executable, __file__, "--only", "kernels_as_on_the_cpu", "--no-file"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
-        found[kind] = {"good": done.returncode == 0, "last": (done.stdout + done.stderr).strip().splitlines()[-1:]}
-    return {"good": all(v["good"] for v in found.values()), **found}
-
-
 # --- the run ----------------------------------------------------------------------------------------------------------
 
 
@@ -364,8 +378,10 @@ def main() -> int:
             where = traceback.format_exc().splitlines()[-4:-1]
             results[name] = {"good": False, "error": f"{type(error).__name__}: {error}", "where": where}
         print(f"{name} ({time.perf_counter() - begin:.1f} s): {json.dumps(results[name], default=str)}", flush=True)
-    failed = [name for name, found in results.items() if found.get("good") is False]
-    print(f"{len(results) - 1 - len(failed)} checks are well, {len(failed)} failed: {', '.join(failed) or 'none'}")
+    verdicts = {name: found.get("good") for name, found in results.items() if name != "environment"}
+    for name, good in verdicts.items():
+        print(f"{name:24} {'measured' if good is None else 'well' if good else 'FAILED'}")
+    failed = [name for name, good in verdicts.items() if good is False]
     if not (args.rehearse or args.no_file):
         device = results["environment"].get("device", "unknown").replace(" ", "-")
         target = ROOT / "benchmarks" / "results" / f"gpu-{device}-{datetime.date.today()}.json"
