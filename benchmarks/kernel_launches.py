@@ -33,7 +33,7 @@ def launches(n: int, rng: np.random.Generator) -> list[tuple[str, str, int, list
     adam += [i8(n), table, i4(1), i4(8), i4(1), cursor, live, i4(10)]
     sgd = [normal(n), normal(n), normal(n), i8(n), table[..., :4].copy(), i4(1), i4(4), i4(1), cursor, live, i4(11)]
     clip = [normal(n), i8(n), np.array([float(n)]), np.array([0.5]), zeros(1)]
-    backward = [matrix, out, zeros(rows, columns), zeros(columns), *size, i4(1), i4(0)]
+    backward = [matrix, out, zeros(rows, columns), zeros(columns), None, None, *size, i8(rows), i4(1), i4(0)]
     labels = rng.integers(0, columns, rows)
     loss = [matrix, labels, None, f4(1), i8(-100), zeros(rows, columns), zeros(rows), zeros(1), zeros(1)]
     loss += [zeros(1, dtype=np.uint32), *size, i4(0)]

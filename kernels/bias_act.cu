@@ -1,5 +1,8 @@
 // What follows a matrix product in a linear layer: bias and activation, and the way back.
 #include "grid.cuh"
+#include "ticket.cuh"
+#include "ticket.cuh"
+#include "ticket.cuh"
 
 enum { NONE, RELU, TANH };
 
@@ -49,10 +52,39 @@ extern "C" __global__ void bias_act_f32(float* z, const float* bias, long long r
 #define ROW_LANES 32
 #define TILE 32
 
-// gz = g * slope of the activation, and gbias = its column sums, or += where `accumulate`. Either may be null; gz may be g.
-// `out` may be null without an activation.
+// done(column, sum) for each column of a tile, with the sum of value(i) over the rows from first to last, i being the
+// index of the cell. Lane r adds up the rows first + r, first + r + ROW_LANES, ...; then the lanes are added up in their
+// order. All threads of a block must call it; `sums` is shared memory, and free again afterwards.
+template <class Value, class Done>
+__device__ __forceinline__ void sum_columns(float (&sums)[ROW_LANES][TILE], int tile, int columns, long long first,
+                                            long long last, Value value, Done done)
+{
+    const int lane = threadIdx.x & 31;
+    const long long column = (long long)tile * TILE + lane, end = last * columns, step = (long long)ROW_LANES * columns;
+    for (int row_lane = threadIdx.x >> 5; row_lane < ROW_LANES; row_lane += blockDim.x >> 5) {
+        float sum = 0.0f;
+        if (column < columns)
+            for (long long i = (first + row_lane) * columns + column; i < end; i += step)
+                sum += value(i);
+        sums[row_lane][lane] = sum;
+    }
+    __syncthreads();
+    if (threadIdx.x < TILE && column < columns) {
+        float sum = sums[0][lane];
+        for (int i = 1; i < ROW_LANES; i++)
+            sum += sums[i][lane];
+        done(column, sum);
+    }
+    __syncthreads();
+}
+
+// gz = g * slope of the activation, and gbias = its column sums, or += where `accumulate`. Either may be null; gz may
+// be g. `out` may be null without an activation. The rows are cut into bands of `band`: each writes its sums to a row of
+// `partial`, which has as many rows as there are bands, and the last block adds those up. Where `partial` is null, and
+// `ticket` too, one band is all.
 extern "C" __global__ void bias_act_backward_f32(const float* g, const float* out, float* gz, float* gbias,
-                                                 long long rows, int columns, int activation, int accumulate)
+                                                 float* partial, unsigned int* ticket, long long rows, int columns,
+                                                 long long band, int activation, int accumulate)
 {
     __shared__ float sums[ROW_LANES][TILE];
     if (!gbias) {
@@ -61,29 +93,29 @@ extern "C" __global__ void bias_act_backward_f32(const float* g, const float* ou
                 gz[i] = before_activation(g, out, i, activation);
         return;
     }
-    const int lane = threadIdx.x & 31;
-    // one block a tile of columns, one warp a row at a time
-    for (long long first = (long long)blockIdx.x * TILE; first < columns; first += (long long)gridDim.x * TILE) {
-        const long long column = first + lane;
-        for (int row_lane = threadIdx.x >> 5; row_lane < ROW_LANES; row_lane += blockDim.x >> 5) {
-            float sum = 0.0f;
-            if (column < columns)
-                for (long long row = row_lane; row < rows; row += ROW_LANES) {
-                    const long long i = row * columns + column;
-                    const float value = before_activation(g, out, i, activation);
-                    if (gz)
-                        gz[i] = value;
-                    sum += value;
-                }
-            sums[row_lane][lane] = sum;
-        }
-        __syncthreads();
-        if (threadIdx.x < TILE && column < columns) {
-            float sum = sums[0][lane];
-            for (int i = 1; i < ROW_LANES; i++)
-                sum += sums[i][lane];
-            gbias[column] = accumulate ? gbias[column] + sum : sum;
-        }
-        __syncthreads();
+    const int tiles = (int)(((long long)columns + TILE - 1) / TILE);
+    const long long bands = partial ? (rows + band - 1) / band : 1;
+    const auto write = [=](long long column, float sum) {
+        gbias[column] = accumulate ? gbias[column] + sum : sum;
+    };
+    for (long long job = blockIdx.x; job < bands * tiles; job += gridDim.x) {
+        const long long first = partial ? job / tiles * band : 0;
+        sum_columns(
+            sums, (int)(job % tiles), columns, first, partial ? min(first + band, rows) : rows,
+            [=](long long i) {
+                const float value = before_activation(g, out, i, activation);
+                if (gz)
+                    gz[i] = value;
+                return value;
+            },
+            [=](long long column, float sum) {
+                if (partial)
+                    partial[job / tiles * columns + column] = sum;
+                else
+                    write(column, sum);
+            });
     }
+    if (partial && last_block(ticket))
+        for (int tile = 0; tile < tiles; tile++)
+            sum_columns(sums, tile, columns, 0, bands, [=](long long i) { return partial[i]; }, write);
 }

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import DeviceError
+from .host_memory import keep_freed_memory
 
 Array = Any
 """A raw array of some provider: numpy.ndarray, cupy.ndarray, ..."""
@@ -43,8 +44,8 @@ class Provider(Protocol):
     def zeros(self, shape: tuple[int, ...], dtype: Any, device: str) -> Array:
         """New zeros on `device`."""
 
-    def erf(self, x: Array) -> Array:
-        """The error function, elementwise."""
+    def special(self, name: str, *arrays: Array) -> Array:
+        """A special function under its name in scipy.special, elementwise: one of backend/special.py's."""
 
 
 class Accelerator(Provider, Protocol):
@@ -84,6 +85,9 @@ class HostProvider:
     xp: Any = np
     array_type: Any = np.ndarray
 
+    def __init__(self) -> None:
+        self.keeps_memory = keep_freed_memory()
+
     def labels(self) -> tuple[str, ...]:
         return ("cpu",)
 
@@ -99,10 +103,10 @@ class HostProvider:
     def zeros(self, shape: tuple[int, ...], dtype: Any, device: str) -> Array:
         return np.zeros(shape, dtype)
 
-    def erf(self, x: Array) -> Array:
-        from .special import erf
+    def special(self, name: str, *arrays: Array) -> Array:
+        from . import special
 
-        return erf(x)
+        return getattr(special, name)(*arrays)
 
 
 class CupyProvider:
@@ -129,10 +133,10 @@ class CupyProvider:
         with self.scope(device):
             return self.xp.zeros(shape, dtype)
 
-    def erf(self, x: Array) -> Array:
-        from cupyx.scipy.special import erf
+    def special(self, name: str, *arrays: Array) -> Array:
+        from cupyx.scipy import special
 
-        return erf(x)
+        return getattr(special, name)(*arrays)
 
     def compile(self, source: str, options: tuple[str, ...]) -> Any:
         return self.xp.RawModule(code=source, options=options)

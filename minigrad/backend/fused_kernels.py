@@ -15,7 +15,13 @@ from .device import Accelerator, Array, accelerator, accelerator_for
 from .kernels import THREADS, blocks, kernel
 
 TILE = 32
-"""Columns that a block of bias_act_backward_f32 owns."""
+"""Columns that a block of bias_act_backward_f32 adds up at a time."""
+BAND = 256
+"""Rows that are worth a block of their own there."""
+JOBS = 256
+"""Tiles times bands, at most: one block adds up all the bands in the end."""
+COLUMN_THREADS = 512
+"""A block there: two cells of its table a thread, and three such blocks fit into the registers of a multiprocessor."""
 ACTIVATIONS: dict[str | None, int] = {None: 0, "relu": 1, "tanh": 2}
 
 _tickets: dict[tuple[Accelerator, str, int], Array] = {}
@@ -71,6 +77,18 @@ def bias_act(z: Array, bias: Array | None, activation: str | None) -> None:
     launch(blocks(z.size // 4 + 1), THREADS, z, bias, rows, columns, ACTIVATIONS[activation])
 
 
+def bands_of(rows: int, columns: int) -> tuple[int, int]:
+    """How the rows of a column sum are shared out: by the shape alone, so that every GPU adds in the same order.
+
+    Returns:
+        Rows a band, and the number of bands.
+    """
+    tiles = max(1, -(-columns // TILE))
+    most = max(1, min(rows // BAND, JOBS // tiles))
+    band = max(1, -(-rows // most))
+    return band, max(1, -(-rows // band))
+
+
 def bias_act_backward(
     g: Array, out: Array, activation: str | None, needs_bias: bool, dest: tuple[Array, bool] | None
 ) -> tuple[Array, Array | None]:
@@ -91,10 +109,14 @@ def bias_act_backward(
     gz = None if activation is None else _empty(g.shape, np.float32, device)
     new = _empty((columns,), np.float32, device) if needs_bias and dest is None else None
     sums, accumulate = dest if needs_bias and dest is not None else (new, False)
-    if sums is not None or gz is not None:
-        grid = blocks(g.size) if sums is None else max(1, -(-columns // TILE))
-        arguments = (g, out, gz, sums, rows, columns, ACTIVATIONS[activation], int(accumulate))
-        kernel("bias_act", "bias_act_backward_f32", device)(grid, THREADS, *arguments)
+    if sums is None and gz is None:
+        return g, None
+    band, bands = bands_of(rows, columns)
+    partial = _empty((bands, columns), np.float32, device) if sums is not None and bands > 1 else None
+    ticket = None if partial is None else _ticket(device)
+    grid = blocks(g.size, COLUMN_THREADS) if sums is None else max(1, bands * -(-columns // TILE))
+    arguments = (g, out, gz, sums, partial, ticket, rows, columns, band, ACTIVATIONS[activation], int(accumulate))
+    kernel("bias_act", "bias_act_backward_f32", device)(grid, COLUMN_THREADS, *arguments)
     return (g if gz is None else gz), new
 
 
@@ -111,7 +133,8 @@ def takes_labels(logits: Array, labels: Array, scale: Array | float) -> bool:
         and logits.ndim == 2
         and labels.dtype == np.int64
         and labels.flags.c_contiguous
-        and (type(scale) is float or usable(scale))
+        and labels.shape == logits.shape[:1]
+        and (type(scale) is float or (not isinstance(scale, float) and usable(scale) and scale.shape == labels.shape))
     )
 
 

@@ -27,9 +27,9 @@ MOST_BLOCKS = 1024
 """Enough to fill the largest GPU; the kernels stride over the rest."""
 
 
-def blocks(threads: int) -> int:
-    """The grid for so many threads of work."""
-    return min(MOST_BLOCKS, max(1, -(-threads // THREADS)))
+def blocks(threads: int, block: int = THREADS) -> int:
+    """The grid for so many threads of work, in blocks of `block`."""
+    return min(MOST_BLOCKS, max(1, -(-threads // block)))
 
 
 _TYPES = {

@@ -2,8 +2,19 @@
 
 from . import schedulers
 from .adam import Adam, AdamW
+from .batch_scaling import scale_lr
 from .clip import clip_grad_norm, clip_grad_value, gradient_norm
 from .optimizer import Optimizer
 from .sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "clip_grad_norm", "clip_grad_value", "gradient_norm", "schedulers"]
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Optimizer",
+    "clip_grad_norm",
+    "clip_grad_value",
+    "gradient_norm",
+    "scale_lr",
+    "schedulers",
+]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import checks
+from .descent import descent
 from .fused_update import UpdateKernel
 from .optimizer import Optimizer
 
@@ -35,7 +36,7 @@ class Adam(Optimizer):
     """
 
     columns = ("beta1", "keep1", "beta2", "keep2", "eps", "step_size", "weight_decay", "shrink")
-    kernel = UpdateKernel("adam", "adam_f32", ("exp_avg", "exp_avg_sq", "max_exp_avg_sq"))
+    kernel = UpdateKernel("adam", "adam_f32", ("exp_avg", "exp_avg_sq", "max_exp_avg_sq"), ("amsgrad",))
     decoupled = False
 
     def __init__(
@@ -68,7 +69,7 @@ class Adam(Optimizer):
         checks.number("weight_decay", group["weight_decay"])
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
-        return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
+        return self.kernel.states if group["amsgrad"] else self.kernel.states[:2]
 
     def coefficients(self, group: Mapping[str, Any], step: int) -> tuple[float, ...]:
         beta1, beta2 = group["betas"]
@@ -85,20 +86,11 @@ class Adam(Optimizer):
         )
 
     def kernel_flags(self, group: Mapping[str, Any]) -> int:
-        return (
-            self.decoupled + 2 * bool(group["amsgrad"]) + 4 * bool(group["maximize"]) + 8 * bool(group["weight_decay"])
-        )
+        return self.kernel.bits(group, self.decoupled)
 
     def update(self, xp: Any, group: Mapping[str, Any], c: Any, p: Any, g: Any, *buffers: Any) -> None:
         m, v, *largest, t, d = buffers
-        if group["maximize"]:
-            g = xp.negative(g, d)
-        if group["weight_decay"]:
-            if self.decoupled:
-                p *= c.shrink
-            else:
-                xp.multiply(p, c.weight_decay, t)
-                g = xp.add(g, t, d)
+        g = descent(xp, group, c, p, g, t, d, decoupled=self.decoupled)
         m *= c.beta1
         xp.multiply(g, c.keep1, t)
         m += t

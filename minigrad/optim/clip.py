@@ -20,6 +20,11 @@ def _parameters(params: Any) -> list[Tensor]:
     return [params] if isinstance(params, Tensor) else list(params)
 
 
+def _no_norm(params: list[Tensor]) -> Tensor:
+    """0, on the device of the parameters."""
+    return Tensor(0.0, device=params[0].device if params else None)
+
+
 def _check_type(norm_type: float) -> None:
     if norm_type not in (2, math.inf):
         raise ValueError(f"norm_type must be 2 or math.inf, got {norm_type!r}")
@@ -43,15 +48,16 @@ def gradient_norm(params: Iterable[Tensor] | Tensor, norm_type: float = 2.0) -> 
         norm_type: 2 for the Euclidean norm, math.inf for the largest magnitude.
 
     Returns:
-        A 0-d Tensor on the gradients' device (0 without gradients).
+        A 0-d Tensor on the parameters' device (0 without gradients).
 
     Raises:
         ValueError: another norm_type.
     """
     _check_type(norm_type)
-    runs = gradient_runs(_parameters(params))
+    given = _parameters(params)
+    runs = gradient_runs(given)
     if not runs:
-        return Tensor(0.0)
+        return _no_norm(given)
     with on_device(device_of(runs[0])):
         return wrap((provider_of(runs[0]) or HOST).xp.asarray(_norm(runs, norm_type)))
 
@@ -69,7 +75,7 @@ def clip_grad_norm(params: Iterable[Tensor] | Tensor, max_norm: float, norm_type
         norm_type: 2 for the Euclidean norm, math.inf for the largest magnitude.
 
     Returns:
-        The norm before clipping: a 0-d Tensor on the gradients' device (0 without gradients).
+        The norm before clipping: a 0-d Tensor on the parameters' device (0 without gradients).
 
     Raises:
         ValueError: max_norm is negative or not finite, or another norm_type.
@@ -79,7 +85,7 @@ def clip_grad_norm(params: Iterable[Tensor] | Tensor, max_norm: float, norm_type
     given = _parameters(params)
     runs = gradient_runs(given)
     if not runs:
-        return Tensor(0.0)
+        return _no_norm(given)
     with on_device(device_of(runs[0])):
         return wrap(_clip(given, runs, max_norm, norm_type))
 

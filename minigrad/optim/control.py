@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import array as arrays
-from ..backend.device import Array
+from ..backend.device import Array, on_device
 
 
 class ControlTable:
@@ -46,4 +46,6 @@ class ControlTable:
         if self._device == "cpu":
             self._rounded[...] = self.host
         else:
-            self._rounded[...] = arrays.to_device(self.host.astype(self._rounded.dtype), self._device)
+            fresh = arrays.to_device(self.host.astype(self._rounded.dtype), self._device)
+            with on_device(self._device):
+                self._rounded[...] = fresh

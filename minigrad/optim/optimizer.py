@@ -252,8 +252,10 @@ class Optimizer:
                 source, j = old[id(p)]
                 part.steps[i] = source.steps[j]
                 for name, buffer in source.state.items():
-                    values = source.store.view(buffer, j).astype(part.store.dtype)
-                    part.store.view(part.buffer(name), i)[...] = arrays.to_device(values, part.store.device)
+                    with on_device(source.store.device):
+                        values = source.store.view(buffer, j).astype(part.store.dtype)
+                    with on_device(part.store.device):
+                        part.store.view(part.buffer(name), i)[...] = arrays.to_device(values, part.store.device)
 
     # --- checkpoints ----------------------------------------------------------------------------------------------
 
@@ -318,7 +320,8 @@ class Optimizer:
             if any(p.store.epoch != p.epoch for p in self._partitions[i]):
                 self._repack(i)
             for part in self._partitions[i]:
-                self._restore(part, entries)
+                with on_device(part.store.device):
+                    self._restore(part, entries)
 
     def _restore(self, part: _Partition, entries: Mapping[int, Mapping[str, Any]]) -> None:
         part.classes, part.live = [], []

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 from ..backend.array import is_integer
 from . import checks
 from .optimizer import Optimizer
+
+_WRITTEN: WeakKeyDictionary[Optimizer, dict[int, tuple[float, float]]] = WeakKeyDictionary()
+"""Per group of an optimizer the rate that a scheduler wrote last, and the one it began with: schedulers made one after
+another for one optimizer (to be joined by SequentialLR) begin with the same, not with each other's first rate."""
 
 INTERVALS = ("epoch", "step")
 """What a training loop may call a scheduler after."""
@@ -56,7 +61,8 @@ class Scheduler:
 
     Attributes:
         optimizer: the optimizer.
-        base_lrs: the learning rate of each group when the scheduler first saw it.
+        base_lrs: the learning rate of each group when the scheduler first saw it; where another scheduler had set it,
+            the one that that scheduler began with.
         last_epoch: the number of steps so far.
 
     Raises:
@@ -161,8 +167,12 @@ class Scheduler:
     # --- inside -------------------------------------------------------------------------------------------------
 
     def _meet_new_groups(self) -> None:
-        groups = self.optimizer.param_groups[len(self.base_lrs) :]
-        self.base_lrs += [float(group["lr"]) for group in groups]
+        written = _WRITTEN.get(self.optimizer, {})
+        for i, group in enumerate(self.optimizer.param_groups):
+            if i >= len(self.base_lrs):
+                lr = float(group["lr"])
+                by, base_lr = written.get(i, (lr, lr))
+                self.base_lrs.append(base_lr if lr == by else lr)
 
     def _rates(self, t: int) -> list[float]:
         """The learning rate of every group after `t` steps."""
@@ -172,16 +182,22 @@ class Scheduler:
                 lr = float(self.value(base_lr, t))
             except OverflowError:  # Python's answer to a power too large
                 lr = math.inf
-            if not (math.isfinite(lr) and lr >= 0):
-                raise ValueError(
-                    f"{self!r} gives the learning rate {lr} after {t} steps from {base_lr}: finite numbers >= 0 are due"
-                )
-            rates.append(lr)
+            rates.append(self._checked(lr, base_lr, t))
         return rates
 
+    def _checked(self, lr: float, base_lr: float, t: int) -> float:
+        """`lr`, or ValueError where it is none."""
+        if math.isfinite(lr) and lr >= 0:
+            return lr
+        raise ValueError(
+            f"{self!r} gives the learning rate {lr} after {t} steps from {base_lr}: finite numbers >= 0 are due"
+        )
+
     def _write(self, rates: list[float]) -> None:
-        for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
+        written = _WRITTEN.setdefault(self.optimizer, {})
+        for i, (group, lr) in enumerate(zip(self.optimizer.param_groups, rates, strict=True)):
             group["lr"] = lr
+            written[i] = lr, self.base_lrs[i]
         self._last_lr = rates
 
     def _read(self, state: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import checks
+from .descent import descent
 from .fused_update import UpdateKernel
 from .optimizer import Optimizer
 
@@ -35,7 +36,7 @@ class SGD(Optimizer):
     """
 
     columns = ("lr", "momentum", "gain", "weight_decay")
-    kernel = UpdateKernel("sgd", "sgd_f32", ("momentum_buffer",))
+    kernel = UpdateKernel("sgd", "sgd_f32", ("momentum_buffer",), ("momentum", "nesterov", "scale_velocity_by_lr"))
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class SGD(Optimizer):
             )
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
-        return ("momentum_buffer",) if group["momentum"] else ()
+        return self.kernel.states if group["momentum"] else ()
 
     def coefficients(self, group: Mapping[str, Any], step: int) -> tuple[float, ...]:
         gain = 1.0 if step == 1 else 1.0 - group["dampening"]
@@ -83,16 +84,11 @@ class SGD(Optimizer):
         return group["lr"], group["momentum"], gain, group["weight_decay"]
 
     def kernel_flags(self, group: Mapping[str, Any]) -> int:
-        names = ("momentum", "nesterov", "maximize", "weight_decay", "scale_velocity_by_lr")
-        return sum(bool(group[name]) << bit for bit, name in enumerate(names))
+        return self.kernel.bits(group)
 
     def update(self, xp: Any, group: Mapping[str, Any], c: Any, p: Any, g: Any, *buffers: Any) -> None:
         *velocity, t, d = buffers
-        if group["maximize"]:
-            g = xp.negative(g, d)
-        if group["weight_decay"]:
-            xp.multiply(p, c.weight_decay, t)
-            g = xp.add(g, t, d)
+        g = descent(xp, group, c, p, g, t, d)
         if not velocity:
             xp.multiply(g, c.lr, t)
             p -= t

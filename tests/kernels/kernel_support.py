@@ -3,14 +3,17 @@ kernel under several grids, blocks, orders and placements, which must not matter
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 from shim import HostKernels, guarded, intact, shifted
+
+from minigrad.backend import kernels
 
 f4 = np.float32
 i4, i8, u4 = np.int32, np.int64, np.uint32
@@ -135,3 +138,41 @@ def launch_all(
 
 def ticket() -> np.ndarray:
     return np.zeros(1, u4)
+
+
+@cache
+def _bodies() -> dict[str, tuple[str, str]]:
+    """For each kernel its file, and its text from the parameters on."""
+    entry = re.compile(r'^extern "C" __global__ void (\w+)\((.*?)^\}', re.DOTALL | re.MULTILINE)
+    return {e: (name, body) for name in kernels.names() for e, body in entry.findall(kernels.source(name))}
+
+
+_SHARES = re.compile("__syncthreads|last_block|tree_reduce|block_sum|update_all|each_row|sum_columns")
+
+
+def entries_with_barriers() -> set[str]:
+    """The kernels whose threads share memory, in any file."""
+    return {entry for entry, (_, body) in _bodies().items() if _SHARES.search(body)}
+
+
+def updates() -> dict[str, tuple[str, list[str]]]:
+    """For each optimizer's kernel its file, and the names of its state buffers: those between g and n."""
+    found = {entry: name for entry, (name, body) in _bodies().items() if "update_all<" in body}
+    parameters = {e: [p.name for p in kernels.signatures(kernels.source(name))[e]] for e, name in found.items()}
+    return {e: (name, parameters[e][2 : parameters[e].index("n")]) for e, name in found.items()}
+
+
+def update_arguments(entry: str, n: int, seed: int) -> dict[str, Any]:
+    """All arguments of an optimizer's kernel, with every flag set and one class of parameters."""
+    rng = np.random.default_rng(seed)
+    return {
+        **{name: np.abs(values(rng, n)) for name in ("p", "g", *updates()[entry][1])},
+        "n": i8(n),
+        "table": rng.uniform(0.1, 1.0, (2, 1, 16)),
+        "classes": i4(1),
+        "columns": i4(16),
+        "capacity": i4(2),
+        "state": np.array([7, 0], u4),
+        "live": np.ones(-(-n // 64), np.uint8),
+        "flags": i4(255),
+    }

@@ -3,10 +3,12 @@ the tests on damaged ones."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from kernel_support import f4, fmaf, i4, i8, launch_all, same_bits, u4, values
+from kernel_support import f4, fmaf, i4, i8, launch_all, same_bits, u4, updates, values
 from shim import HostKernels, guarded
 
 import minigrad as mg
@@ -14,15 +16,16 @@ from minigrad import optim
 
 BLOCK = 64
 
-DECOUPLED, AMSGRAD, ADAM_MAXIMIZE, ADAM_DECAY = 1, 2, 4, 8
-MOMENTUM, NESTEROV, SGD_MAXIMIZE, SGD_DECAY, VELOCITY_HOLDS_LR = 1, 2, 4, 8, 16
+MAXIMIZE, DECAY, DECOUPLED = 1, 2, 4
+AMSGRAD = 8
+MOMENTUM, NESTEROV, VELOCITY_HOLDS_LR = 8, 16, 32
 
 
 def adam_reference(c: dict[str, Any], flags: int, p: Any, g: Any, m: Any, v: Any, largest: Any) -> tuple[Any, ...]:
     """The update of one step, in float32."""
-    if flags & ADAM_MAXIMIZE:
+    if flags & MAXIMIZE:
         g = -g
-    if flags & ADAM_DECAY:
+    if flags & DECAY:
         p, g = (p * c["shrink"], g) if flags & DECOUPLED else (p, fmaf(p, c["weight_decay"], g))
     m = fmaf(m, c["beta1"], g * c["keep1"])
     v = fmaf(v, c["beta2"], g * g * c["keep2"])
@@ -33,9 +36,9 @@ def adam_reference(c: dict[str, Any], flags: int, p: Any, g: Any, m: Any, v: Any
 
 def sgd_reference(c: dict[str, Any], flags: int, p: Any, g: Any, velocity: Any) -> tuple[Any, ...]:
     """The update of one step, in float32."""
-    if flags & SGD_MAXIMIZE:
+    if flags & MAXIMIZE:
         g = -g
-    if flags & SGD_DECAY:
+    if flags & DECAY:
         g = fmaf(p, c["weight_decay"], g)
     if not flags & MOMENTUM:
         return fmaf(-c["lr"], g, p), velocity
@@ -46,35 +49,52 @@ def sgd_reference(c: dict[str, Any], flags: int, p: Any, g: Any, velocity: Any) 
     return fmaf(-c["lr"], fmaf(velocity, c["momentum"], g) if flags & NESTEROV else velocity, p), velocity
 
 
-REFERENCES = {"adam_f32": (optim.Adam, adam_reference), "sgd_f32": (optim.SGD, sgd_reference)}
-BUFFERS = {"adam_f32": ("m", "v", "largest"), "sgd_f32": ("velocity",)}
+@dataclass(frozen=True)
+class Formula:
+    """What a kernel is compared with.
+
+    optimizer: the class whose kernel it is.
+    reference: (coefficients by name, flags, p, g, *states) -> (p, *states) of one step, rounded as the kernel does.
+    positive: state buffers that hold no negative numbers.
+    optional: state buffers that are null without a flag.
+    """
+
+    optimizer: type[optim.Optimizer]
+    reference: Callable[..., tuple[Any, ...]]
+    positive: tuple[str, ...] = ()
+    optional: dict[str, int] = field(default_factory=dict)
+
+
+FORMULAS = {
+    "adam_f32": Formula(optim.Adam, adam_reference, ("v", "largest"), {"largest": AMSGRAD}),
+    "sgd_f32": Formula(optim.SGD, sgd_reference, optional={"velocity": MOMENTUM}),
+}
 
 
 def check_one_step(host: HostKernels, entry: str, n: int, seed: int, flags: int, special: bool) -> None:
     """Bits of one step against the reference, under any classes, live bytes, capacity and cursor."""
     rng = np.random.default_rng(seed)
-    cls, reference = REFERENCES[entry]
+    formula, names = FORMULAS[entry], updates()[entry][1]
+    columns_read = formula.optimizer.columns
     classes, capacity = int(rng.integers(1, 4)), int(rng.integers(1, 4))
-    columns = len(cls.columns) + int(rng.integers(0, 3))  # room for more than the kernel reads
+    columns = len(columns_read) + int(rng.integers(0, 3))  # room for more than the kernel reads
     cursor = int(rng.integers(0, 2**32))
     table = rng.uniform(0.01, 1.0, (capacity, classes, columns))
     live = rng.integers(0, classes + 1, -(-n // BLOCK), np.uint8)
-    before = [values(rng, n, special) for _ in ("p", "g", *BUFFERS[entry])]
-    for i, name in enumerate(BUFFERS[entry]):
-        if name in ("v", "largest"):
-            before[2 + i] = np.abs(before[2 + i])
-    p, g, *buffers = before
+    p, g = values(rng, n, special), values(rng, n, special)
+    buffers = [values(rng, n, special) for _ in names]
+    buffers = [np.abs(x) if name in formula.positive else x for name, x in zip(names, buffers, strict=True)]
 
     want = [p, *buffers]
     of_class = np.repeat(live, BLOCK)[:n]
     with np.errstate(all="ignore"):
         for k in range(classes):
-            row = dict(zip(cls.columns, table[cursor % capacity, k].astype(f4), strict=False))
-            after = reference(row, flags, p, g, *buffers)
+            row = dict(zip(columns_read, table[cursor % capacity, k].astype(f4), strict=False))
+            after = formula.reference(row, flags, p, g, *buffers)
             want = [np.where(of_class == k + 1, a, w).astype(f4) for a, w in zip(after, want, strict=True)]
 
-    unused = {"largest": not flags & AMSGRAD, "velocity": not flags & MOMENTUM}
-    arrays = {name: None if unused.get(name) else buffer for name, buffer in zip(BUFFERS[entry], buffers, strict=True)}
+    null = {name for name, flag in formula.optional.items() if not flags & flag}
+    arrays = {name: None if name in null else x for name, x in zip(names, buffers, strict=True)}
     got = launch_all(
         host,
         entry,
@@ -90,7 +110,7 @@ def check_one_step(host: HostKernels, entry: str, n: int, seed: int, flags: int,
         live=live,
         flags=i4(flags),
     )
-    for name, expected in zip(("p", *BUFFERS[entry]), want, strict=True):
+    for name, expected in zip(("p", *names), want, strict=True):
         if name in got:
             assert same_bits(got[name], expected), f"{entry}: {name} is not the reference's"
     assert got["state"].tolist() == [(cursor + 1) % 2**32, 0], "the cursor moves on by one, the ticket is back at 0"
@@ -99,7 +119,7 @@ def check_one_step(host: HostKernels, entry: str, n: int, seed: int, flags: int,
 SHAPES = [(7, 9), (130,), (3, 40)]
 
 
-def check_against_optimizer(host: HostKernels, entry: str, cls: type[optim.Optimizer], kwargs: dict[str, Any]) -> None:
+def check_against_optimizer(host: HostKernels, cls: type[optim.Optimizer], kwargs: dict[str, Any]) -> None:
     """Six steps of the kernel and of the optimizer on the CPU.
 
     The second parameter has no gradient at first, so that it is a class of its own later; the third none in the middle.
@@ -108,11 +128,13 @@ def check_against_optimizer(host: HostKernels, entry: str, cls: type[optim.Optim
     params = [mg.tensor(rng.standard_normal(s).astype(f4), requires_grad=True) for s in SHAPES]
     optimizer = cls(params, **kwargs)
     group = optimizer.param_groups[0]
-    names = optimizer.state_names(group)
+    kernel = cls.kernel
+    assert kernel is not None
+    entry, names = kernel.entry, optimizer.state_names(group)
     blocks = [-(-int(np.prod(s)) // BLOCK) for s in SHAPES]
     starts = np.concatenate([[0], np.cumsum(blocks)])
     n = int(starts[-1]) * BLOCK
-    flat = {name: guarded(np.zeros(n, f4)) for name in ("p", "g", *BUFFERS[entry])}
+    flat = {name: guarded(np.zeros(n, f4)) for name in ("p", "g", *kernel.states)}
 
     def view(name: str, i: int) -> np.ndarray:
         start = starts[i] * BLOCK
@@ -137,28 +159,14 @@ def check_against_optimizer(host: HostKernels, entry: str, cls: type[optim.Optim
             live[starts[i] : starts[i + 1]] = i + 1
             table[t % 4, i] = optimizer.coefficients(group, steps[i])
         optimizer.step()
-        buffers = [flat[b] if k < len(names) else None for k, b in enumerate(BUFFERS[entry])]
+        buffers = [flat[name] if name in names else None for name in kernel.states]
         counts = [i4(len(SHAPES)), i4(len(cls.columns)), i4(4)]
-        flags = i4(flags_of(cls, group))
+        flags = i4(optimizer.kernel_flags(group))
         host.launch(entry, 3, 64, [flat["p"], flat["g"], *buffers, i8(n), table, *counts, state, live, flags])
         for i, p in enumerate(params):
             np.testing.assert_allclose(view("p", i), p.data, rtol=1e-5, atol=1e-6, err_msg=f"{entry}, step {t + 1}")
     assert state.tolist() == [6, 0]
     saved = optimizer.state_dict()["state"]
     for i in range(len(SHAPES)):
-        for name, buffer in zip(names, BUFFERS[entry], strict=False):
-            np.testing.assert_allclose(view(buffer, i), saved[i][name], rtol=1e-5, atol=1e-7)
-
-
-def flags_of(cls: type[optim.Optimizer], group: dict[str, Any]) -> int:
-    """The flags word of a parameter group."""
-    decay = 8 * bool(group["weight_decay"])
-    if issubclass(cls, optim.Adam):
-        return cls.decoupled | AMSGRAD * group["amsgrad"] | ADAM_MAXIMIZE * group["maximize"] | decay
-    return (
-        MOMENTUM * bool(group["momentum"])
-        | NESTEROV * group["nesterov"]
-        | SGD_MAXIMIZE * group["maximize"]
-        | decay
-        | VELOCITY_HOLDS_LR * group["scale_velocity_by_lr"]
-    )
+        for name in names:
+            np.testing.assert_allclose(view(name, i), saved[i][name], rtol=1e-5, atol=1e-7)

@@ -48,7 +48,15 @@ VERDICTS = (
     "deadlock: no thread of the block can go on",
     "touched memory behind an array",
     "undefined: a misaligned vector, an index out of range, or an overflow",
+    "an access that no barrier, and no fence with an atomic, orders behind another thread's",
 )
+
+MEMORY_ORDER = (
+    *("-DMEMORY_ORDER", "-fsanitize=thread", "-O1"),
+    # without the library of the sanitizer, which could not be loaded into a running Python
+    *("-nodefaultlibs", "-Wl,--no-as-needed", "-lstdc++", "-lm", "-lgcc_s", "-lc"),
+)
+"""Extra flags for HostKernels: accesses that nothing orders end a launch. Slow; see shim/cuda_order.h."""
 
 
 class KernelFault(Exception):

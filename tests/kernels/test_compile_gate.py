@@ -8,6 +8,7 @@ from typing import Any
 
 import nvrtc
 import pytest
+from kernel_support import updates
 
 from minigrad.backend import kernels
 
@@ -22,8 +23,7 @@ APPROXIMATE = {
 
 # Loads and stores of 16 bytes: at least so many.
 VECTORS = {
-    "adam_f32": (5, 4),
-    "sgd_f32": (3, 2),
+    **{entry: (2 + len(states), 1 + len(states)) for entry, (_, states) in updates().items()},
     "sum_of_squares_f32": (1, 0),
     "clip_by_norm_f32": (1, 1),
     "bias_act_f32": (2, 1),

@@ -6,7 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kernel_support import Variant, aligned, f4, i4, i8, launch, off_by_four, same_bits, u4, values
+from kernel_support import (
+    Variant,
+    aligned,
+    f4,
+    i4,
+    i8,
+    launch,
+    off_by_four,
+    same_bits,
+    update_arguments,
+    updates,
+    values,
+)
 from shim import HostKernels, host_kernels
 
 from minigrad.backend import kernels
@@ -17,19 +29,9 @@ N = 512
 RNG = np.random.default_rng(0)
 X, Y, Z = (np.abs(values(RNG, N)) for _ in range(3))
 MATRIX = {"rows": i8(8), "columns": i4(64)}
-OPTIMIZER: dict[str, Any] = {
-    "n": i8(N),
-    "table": RNG.uniform(0.1, 1.0, (1, 1, 8)),
-    "classes": i4(1),
-    "columns": i4(8),
-    "capacity": i4(1),
-    "state": np.zeros(2, u4),
-    "live": np.ones(N // 64, np.uint8),
-}
 TAIL = ("i = done + grid_index(); i < n", "i = done + grid_index(); i < done")
 CASES: dict[str, tuple[str, tuple[str, str], dict[str, Any]]] = {
-    "adam_f32": ("adam", TAIL, {"p": X, "g": Y, "m": Z, "v": X, "largest": Y, **OPTIMIZER, "flags": i4(2)}),
-    "sgd_f32": ("sgd", TAIL, {"p": X, "g": Y, "velocity": Z, **OPTIMIZER, "flags": i4(1)}),
+    **{entry: (name, TAIL, update_arguments(entry, N, 1)) for entry, (name, _) in updates().items()},
     "clip_by_norm_f32": (
         "norm",
         TAIL,

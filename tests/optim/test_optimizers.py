@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from on_device import host
 from optimizer_rows import ROWS, Row
 
 import minigrad as mg
@@ -19,9 +20,9 @@ BY_NAME = {str(row): row for row in ROWS}
 every_row = pytest.mark.parametrize("row", ROWS, ids=BY_NAME)
 
 
-def parameters(dtype: Any = np.float64, seed: int = 0) -> list[mg.Tensor]:
-    rng = np.random.default_rng(seed)
-    return [mg.tensor(np.asarray(rng.standard_normal(s), dtype), requires_grad=True) for s in SHAPES]
+def parameters(dtype: Any = np.float64, device: str = "cpu") -> list[mg.Tensor]:
+    rng = np.random.default_rng(0)
+    return [mg.tensor(np.asarray(rng.standard_normal(s), dtype), device=device, requires_grad=True) for s in SHAPES]
 
 
 def gradients(step: int, dtype: Any = np.float64) -> list[np.ndarray]:
@@ -31,7 +32,7 @@ def gradients(step: int, dtype: Any = np.float64) -> list[np.ndarray]:
 
 def set_gradients(params: list[mg.Tensor], grads: list[Any]) -> None:
     for p, g in zip(params, grads, strict=True):
-        p.grad = None if g is None else mg.tensor(g)
+        p.grad = None if g is None else mg.tensor(g, device=p.device)
 
 
 def reference(row: Row, w: float, grads: list[float]) -> float:
@@ -73,9 +74,9 @@ def test_every_optimizer_has_a_row() -> None:
 
 
 @every_row
-def test_formula(row: Row) -> None:
-    params = parameters()
-    start = [p.data.copy() for p in params]
+def test_formula(row: Row, device: str) -> None:
+    params = parameters(device=device)
+    start = [host(p) for p in params]
     optimizer = row.cls(params, **row.kwargs)
     for step in range(12):
         set_gradients(params, gradients(step))
@@ -84,7 +85,7 @@ def test_formula(row: Row) -> None:
         expected = np.zeros(p.shape)
         for index in np.ndindex(p.shape):
             expected[index] = reference(row, float(start[i][index]), [float(gradients(s)[i][index]) for s in range(12)])
-        np.testing.assert_allclose(p.data, expected, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(host(p), expected, rtol=1e-12, atol=1e-14)
 
 
 def trajectory(row: Row, params: list[Any], optimizer: Any, assign: Any, dtype: Any, steps: int) -> None:
@@ -109,10 +110,10 @@ def trajectory(row: Row, params: list[Any], optimizer: Any, assign: Any, dtype: 
 @pytest.mark.torch
 @pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-10), (np.float32, 2e-5)], ids=["float64", "float32"])
 @pytest.mark.parametrize("row", [r for r in ROWS if r.torch], ids=str)
-def test_trajectory_equals_torch(row: Row, dtype: Any, rtol: float) -> None:
+def test_trajectory_equals_torch(row: Row, dtype: Any, rtol: float, device: str) -> None:
     torch = pytest.importorskip("torch")
-    params = parameters(dtype)
-    theirs = [torch.tensor(p.data.copy(), requires_grad=True) for p in params]
+    params = parameters(dtype, device)
+    theirs = [torch.tensor(host(p), requires_grad=True) for p in params]
 
     def assign(ps: list[Any], grads: list[Any]) -> None:
         for p, g in zip(ps, grads, strict=True):
@@ -123,17 +124,17 @@ def test_trajectory_equals_torch(row: Row, dtype: Any, rtol: float) -> None:
     trajectory(row, params, row.cls(groups, **row.kwargs), set_gradients, dtype, 200)
     trajectory(row, theirs, getattr(torch.optim, row.cls.__name__)(their_groups, **row.kwargs), assign, dtype, 200)
     for p, q in zip(params, theirs, strict=True):
-        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=rtol, atol=rtol)
+        np.testing.assert_allclose(host(p), q.detach().numpy(), rtol=rtol, atol=rtol)
 
 
 @every_row
 @given(split=st.integers(0, 9), total=st.integers(10, 14))
-def test_resume_is_bitwise(row: Row, split: int, total: int) -> None:
-    straight = parameters(np.float32)
+def test_resume_is_bitwise(row: Row, split: int, total: int, device: str) -> None:
+    straight = parameters(np.float32, device)
     optimizer = row.cls(straight, **row.kwargs)
     trajectory(row, straight, optimizer, set_gradients, np.float32, total)
 
-    first = parameters(np.float32)
+    first = parameters(np.float32, device)
     optimizer = row.cls(first, **row.kwargs)
     trajectory(row, first, optimizer, set_gradients, np.float32, split)
     second = [mg.tensor(p.data, requires_grad=True) for p in first]
@@ -146,12 +147,12 @@ def test_resume_is_bitwise(row: Row, split: int, total: int) -> None:
         set_gradients(second, grads)
         resumed.step()
     for p, q in zip(straight, second, strict=True):
-        assert p.data.tobytes() == q.data.tobytes()
+        assert host(p).tobytes() == host(q).tobytes()
 
 
 @every_row
-def test_float32_stays_float32(row: Row) -> None:
-    params = parameters(np.float32)
+def test_float32_stays_float32(row: Row, device: str) -> None:
+    params = parameters(np.float32, device)
     optimizer = row.cls(params, **row.kwargs)
     set_gradients(params, gradients(0, np.float32))
     optimizer.step()
@@ -161,31 +162,32 @@ def test_float32_stays_float32(row: Row) -> None:
 
 
 @every_row
-def test_zero_gradient_and_padding_stay_finite(row: Row) -> None:
-    params = parameters(np.float32)
+def test_zero_gradient_and_padding_stay_finite(row: Row, device: str) -> None:
+    params = parameters(np.float32, device)
     optimizer = row.cls(params, **row.kwargs)
     for _ in range(3):
         set_gradients(params, [np.zeros(s, np.float32) for s in SHAPES])
         optimizer.step()
     store = params[0]._leaf.store
-    assert np.isfinite(store.p).all()
+    p, g = host(store.p), host(store.g)
+    assert np.isfinite(p).all()
     used = np.zeros(store.size, bool)
     for a, b in zip(store.starts, store.stops, strict=True):
         used[a:b] = True
-    assert not store.p[~used].any()
-    assert not store.g[~used].any()
+    assert not p[~used].any()
+    assert not g[~used].any()
 
 
 @pytest.mark.parametrize("row", [r for r in ROWS if not r.kwargs.get("maximize")], ids=str)
-def test_descends_a_parabola(row: Row) -> None:
-    w = mg.tensor([3.0, -2.0], requires_grad=True)
+def test_descends_a_parabola(row: Row, device: str) -> None:
+    w = mg.tensor([3.0, -2.0], device=device, requires_grad=True)
     optimizer = row.cls([w], **row.kwargs)
     for _ in range(400):
         optimizer.zero_grad()
         ((w - 0.5) ** 2).sum().backward()
         optimizer.step()
     decay = row.kwargs.get("weight_decay", 0.01 if row.cls is optim.AdamW else 0.0)
-    assert np.abs(w.data - 0.5).max() < 0.05 + decay
+    assert np.abs(host(w) - 0.5).max() < 0.05 + decay
 
 
 ERRORS = [
@@ -220,18 +222,19 @@ def test_errors(call: Any, kind: Any, message: str) -> None:
         call(parameters())
 
 
-def test_a_bad_value_in_a_group_is_refused_at_the_step() -> None:
-    params = parameters()
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_bad_value_in_a_group_is_refused_at_the_step(dtype: Any, device: str) -> None:
+    params = parameters(dtype, device)
     optimizer = optim.Adam(params)
-    set_gradients(params, gradients(0))
+    set_gradients(params, gradients(0, dtype))
     optimizer.param_groups[0]["lr"] = math.nan
-    before = params[0].data.copy()
+    before = host(params[0])
     with pytest.raises(ValueError, match="lr must be finite"):
         optimizer.step()
-    np.testing.assert_array_equal(params[0].data, before)
+    np.testing.assert_array_equal(host(params[0]), before)
     optimizer.param_groups[0]["lr"] = 0.1
     optimizer.step()
-    assert (params[0].data != before).any()
+    assert (host(params[0]) != before).any()
 
 
 def broken(change: Any) -> Any:
@@ -258,8 +261,8 @@ BROKEN_STATES = [
 
 
 @pytest.mark.parametrize(("change", "kind", "message"), BROKEN_STATES, ids=[e[2] for e in BROKEN_STATES])
-def test_a_state_that_does_not_fit_changes_nothing(change: Any, kind: Any, message: str) -> None:
-    params = parameters()
+def test_a_state_that_does_not_fit_changes_nothing(change: Any, kind: Any, message: str, device: str) -> None:
+    params = parameters(device=device)
     optimizer = optim.Adam(params, lr=0.25)
     set_gradients(params, gradients(1))
     optimizer.step()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from on_device import host
 
 import minigrad as mg
 from minigrad import optim
@@ -27,6 +28,14 @@ KWARGS: dict[type[sch.Scheduler], Any] = {
     sch.InverseTimeLR: st.fixed_dictionaries({"decay": decays}),
     sch.ExponentialDecay: st.fixed_dictionaries({"decay": decays}),
     sch.CosineAnnealingLR: st.fixed_dictionaries({"T_max": st.integers(1, 40)}, optional={"eta_min": st.just(0.01)}),
+    sch.CosineAnnealingWarmRestarts: st.fixed_dictionaries(
+        {"T_0": st.integers(1, 20)}, optional={"T_mult": st.integers(1, 3), "eta_min": st.just(0.01)}
+    ),
+    sch.MultiStepLR: st.fixed_dictionaries(
+        {"milestones": st.lists(st.integers(0, 40), max_size=4)}, optional={"gamma": gammas}
+    ),
+    sch.PolynomialLR: st.fixed_dictionaries({}, optional={"total_iters": st.integers(1, 60), "power": decays}),
+    sch.LinearWarmup: st.fixed_dictionaries({"steps": st.integers(1, 60)}),
     sch.ReduceLROnPlateau: st.fixed_dictionaries(
         {"patience": st.integers(0, 4), "cooldown": st.integers(0, 4)},
         optional={
@@ -40,7 +49,9 @@ KWARGS: dict[type[sch.Scheduler], Any] = {
     ),
 }
 """Hyper-parameters to draw for each scheduler."""
-IN_TORCH = [cls for cls in KWARGS if cls not in (sch.InverseTimeLR, sch.ExponentialDecay)]
+ELSEWHERE = {sch.Scheduler, sch.OneCycleLR, sch.LambdaLR, sch.SequentialLR, sch.ChainedScheduler}
+"""The base, and those of test_composed_schedulers.py."""
+IN_TORCH = [cls for cls in KWARGS if cls not in (sch.InverseTimeLR, sch.ExponentialDecay, sch.LinearWarmup)]
 CLOSED = [cls for cls in KWARGS if cls is not sch.ReduceLROnPlateau]
 every_class = pytest.mark.parametrize("cls", KWARGS, ids=lambda c: c.__name__)
 metrics = st.lists(st.sampled_from([-1.5, -0.2, 0.1, 0.5, 0.9, 1.0, 1.3, math.inf, math.nan]), min_size=50, max_size=50)
@@ -66,7 +77,7 @@ def run(scheduler: Any, values: list[float]) -> list[list[float]]:
 
 def test_every_scheduler_is_tested() -> None:
     library = {getattr(sch, name) for name in sch.__all__}
-    assert library - {sch.Scheduler} == set(KWARGS)
+    assert library - ELSEWHERE == set(KWARGS)
     assert optim.schedulers is sch
 
 
@@ -189,13 +200,13 @@ def test_plateau_by_hand() -> None:
     assert run(scheduler, [0.1] * 4)[-1] == [0.2]
 
 
-def test_plateau_takes_numbers_tensors_and_arrays() -> None:
+def test_plateau_takes_numbers_tensors_and_arrays(device: str) -> None:
     scheduler = sch.ReduceLROnPlateau(sgd())
-    w = mg.tensor(0.25, requires_grad=True)
-    forms = (4, 3.5, np.float32(3.0), np.array(2.5), np.array([2.0]), mg.tensor(1.5), mg.tensor([1.0]), w * 2.0)
+    w, one, row = (mg.tensor(x, device=device, requires_grad=True) for x in (0.25, 1.5, [1.0]))
+    forms = (4, 3.5, np.float32(3.0), np.array(2.5), np.array([2.0]), one, row, w * 2.0, row.data / 4)
     for value in forms:
         scheduler.step(value)
-        assert scheduler.best == np.asarray(getattr(value, "data", value)).item()
+        assert scheduler.best == host(value).item()
         assert type(scheduler.best) is float
     assert scheduler.num_bad_epochs == 0
 
@@ -230,13 +241,13 @@ def test_a_list_of_min_lr_must_grow_with_the_groups() -> None:
     assert rates(scheduler.optimizer) == [0.1, 0.2, 0.3]
 
 
-def test_the_optimizer_uses_the_rate() -> None:
-    w = mg.tensor([1.0], requires_grad=True)
+def test_the_optimizer_uses_the_rate(device: str) -> None:
+    w = mg.tensor([1.0], device=device, requires_grad=True)
     optimizer = optim.SGD([w], lr=0.5)
     scheduler = sch.ExponentialLR(optimizer, 0.5)
     expected = 1.0
     for t in range(4):
-        w.grad = mg.tensor([1.0])
+        w.grad = mg.tensor([1.0], device=device)
         optimizer.step()
         scheduler.step()
         expected -= 0.5 * 0.5**t

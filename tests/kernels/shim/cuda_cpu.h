@@ -10,7 +10,8 @@
 // address that is not its, an index past the end of shared memory.
 //
 // Limits: blocks run one after the other; shuffles take full masks; fibers are not pre-empted, so atomics come in a
-// fixed order and fences do nothing. What a memory model allows beyond that, cuda_threads.h looks for.
+// fixed order and fences do nothing. What a memory model allows beyond that, cuda_order.h looks for (-DMEMORY_ORDER),
+// and cuda_threads.h.
 #pragma once
 #include <csetjmp>
 #include <csignal>
@@ -22,6 +23,15 @@
 #include <vector>
 
 #include "cuda_words.h"
+#ifdef MEMORY_ORDER
+#include "cuda_order.h"
+#define IN_ENGINE order::Engine in_engine
+#define ORDER(event) order::event
+#else
+#define UNTRACKED
+#define IN_ENGINE
+#define ORDER(event)
+#endif
 
 namespace cpu {
 
@@ -33,7 +43,8 @@ enum Verdict {
     DIFFERENT_BARRIERS,      // threads of a block waited at barriers of different lines
     DEADLOCK,                // some wait at a barrier, some at a warp operation, and nobody can go on
     FAULT,                   // a forbidden page was touched
-    TRAP                     // the sanitizer found undefined behaviour
+    TRAP,                    // the sanitizer found undefined behaviour
+    UNORDERED                // an access that nothing orders behind another thread's
 };
 
 struct Fiber {
@@ -69,10 +80,17 @@ __attribute__((noinline)) inline void to_scheduler()
         _longjmp(scheduler, 1);
 }
 
+UNTRACKED inline void run_kernel()
+{
+    ORDER(tracking = true);
+    kernel(kernel_args);
+    ORDER(tracking = false);
+}
+
 inline void fiber_main()
 {
     for (;;) {
-        kernel(kernel_args);
+        run_kernel();
         threads[current->thread].state = DONE;
         to_scheduler();
     }
@@ -88,8 +106,9 @@ __attribute__((noinline)) inline void to_fiber()
     setcontext(&current->start);
 }
 
-inline void wait_at(State why, int line)
+UNTRACKED inline void wait_at(State why, int line)
 {
+    IN_ENGINE;
     threads[current->thread].state = why;
     threads[current->thread].line = line;
     to_scheduler();
@@ -124,6 +143,8 @@ inline void run_thread(unsigned i)
         threads[i].state = RUNNABLE;
     }
     current = threads[i].fiber;
+    ORDER(me = i);
+    ORDER(stack = (const char*)current->stack);
     thread_index = dim3(i % block_size.x, i / block_size.x % block_size.y, i / block_size.x / block_size.y);
     to_fiber();
     if (threads[i].state == DONE)
@@ -156,6 +177,9 @@ inline bool release(unsigned first, unsigned last, State what)
         judge(what == AT_BARRIER ? BARRIER_WITHOUT_EXITED : SHUFFLE_WITHOUT_EXITED);
     if (mixed && what == AT_BARRIER)
         judge(DIFFERENT_BARRIERS);
+    if (what == AT_BARRIER) {
+        ORDER(barrier([](unsigned i) { return threads[i].state == AT_BARRIER; }));
+    }
     for (unsigned i = first; i < last; i++)
         if (threads[i].state == what)
             threads[i].state = RUNNABLE;
@@ -215,12 +239,15 @@ inline unsigned launch(void (*body)(void*), void* args, dim3 grid, dim3 block, b
     mine.sa_handler = on_signal;
     for (int i = 0; i < 4; i++)
         sigaction(caught[i], &mine, &before[i]);
+    ORDER(stack_size = STACK);
+    ORDER(begin_launch([] { siglongjmp(escape, UNORDERED); }));
     const int found = sigsetjmp(escape, 1);
     if (found == 0) {
         const unsigned long long blocks = (unsigned long long)grid.x * grid.y * grid.z;
         for (unsigned long long k = 0; k < blocks; k++) {
             const unsigned long long b = reverse ? blocks - 1 - k : k;
             block_index = dim3(b % grid.x, b / grid.x % grid.y, b / grid.x / grid.y);
+            ORDER(begin_block(b, block.x * block.y * block.z, blocks));
             if (!run_block(block.x * block.y * block.z, reverse)) {
                 judge(DEADLOCK);
                 abandon();
@@ -238,8 +265,9 @@ inline unsigned launch(void (*body)(void*), void* args, dim3 grid, dim3 block, b
 
 // Publish a value, wait for the warp, read another lane's, and wait again, so that no lane overwrites a slot that is
 // still to be read.
-template <class T> inline T shuffle(unsigned mask, T value, unsigned source, int line)
+template <class T> UNTRACKED inline T shuffle(unsigned mask, T value, unsigned source, int line)
 {
+    IN_ENGINE;
     static_assert(sizeof(T) <= 8, "shuffles move at most eight bytes");
     if (mask != FULL_WARP)
         abort();
@@ -277,10 +305,16 @@ template <class... A> struct Call<void (*)(A...)> {
 #define __shfl_xor_sync(mask, value, with) \
     cpu::shuffle(mask, value, (cpu::current->thread & 31) ^ (unsigned)(with), __LINE__)
 
-static inline void __threadfence() {}
-
-static inline unsigned atomicInc(unsigned* counter, unsigned top)
+UNTRACKED static inline void __threadfence()
 {
+    IN_ENGINE;
+    ORDER(fence());
+}
+
+UNTRACKED static inline unsigned atomicInc(unsigned* counter, unsigned top)
+{
+    IN_ENGINE;
+    ORDER(atomic(counter));
     const unsigned old = *counter;
     *counter = old >= top ? 0 : old + 1;
     return old;
