@@ -1,7 +1,7 @@
 """New arrays under NumPy's names, so that `import minigrad as np` (or `as cp`) is a workable namespace.
 
-They return plain arrays, on the CPU unless `device=` or `set_default_device` says otherwise. Only `array`, `asarray` and
-`full` look at Tensors: what holds one becomes a Tensor, and gradients pass.
+They return plain arrays, on the CPU unless `device=` or `set_default_device` says otherwise. Only `array`, `asarray`
+and `full` look at Tensors: what holds one becomes a Tensor, and gradients pass.
 """
 
 from __future__ import annotations

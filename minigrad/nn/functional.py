@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import random
-from ..backend.device import device_of
+from ..backend.device import device_of, on_device
 from ..errors import ShapeError
 from ..ops import fused
 from ..ops.activations import elu, gelu, leaky_relu, masked_scale, silu
@@ -33,11 +33,13 @@ from ._checks import (
 )
 from .classification_losses import cross_entropy, kl_div, nll_loss
 from .regression_losses import binary_cross_entropy_with_logits, hinge_loss, huber_loss, l1_loss, mse_loss
+from .regularization import elastic_net, l1_penalty, l2_penalty
 
 __all__ = [
     "binary_cross_entropy_with_logits",
     "cross_entropy",
     "dropout",
+    "elastic_net",
     "elu",
     "flatten",
     "gelu",
@@ -45,6 +47,8 @@ __all__ = [
     "huber_loss",
     "kl_div",
     "l1_loss",
+    "l1_penalty",
+    "l2_penalty",
     "layer_norm",
     "leaky_relu",
     "linear",
@@ -178,7 +182,8 @@ def layer_norm(
             f"layer_norm: the last axes of x must be normalized_shape {wanted} (at least one), got {x.shape}"
         )
     axis = tuple(range(x.ndim - k, x.ndim))
-    out = standardize(x, *moments(as_raw(x), axis), axis, eps)
+    with on_device(device_of(as_raw(x))):  # the moments are raw arrays
+        out = standardize(x, *moments(as_raw(x), axis), axis, eps)
     for what, p in (("weight", weight), ("bias", bias)):
         if p is not None:
             if tuple(p.shape) != wanted:
