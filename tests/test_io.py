@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from on_device import host, put
 
 import minigrad as mg
 from minigrad import io, nn, optim
@@ -58,33 +59,38 @@ def test_what_goes_in_comes_out(objects: dict[str, Any]) -> None:
     assert same(io.loads(content, "here"), objects)
 
 
-def test_layouts_and_byte_orders_keep_their_values(tmp_path: Path) -> None:
-    a = np.arange(12.0).reshape(3, 4)
-    given = {"t": a.T, "s": a[::2, ::-1], "b": a.astype(">f8"), "n": np.float32(1.5), "x": mg.tensor([1.0, 2.0])}
-    mg.save(tmp_path / "f", **given)
+def test_layouts_and_byte_orders_keep_their_values(tmp_path: Path, device: str) -> None:
+    a = put(np.arange(12.0).reshape(3, 4), device)
+    given = {"t": a.T, "s": a[::2, ::-1], "b": host(a).astype(">f8"), "n": np.float32(1.5)}
+    mg.save(tmp_path / "f", x=mg.tensor([1.0, 2.0], device=device), **given)
     found = mg.load(tmp_path / "f")
     for name in "tsb":
-        np.testing.assert_array_equal(found[name], given[name])
+        assert isinstance(found[name], np.ndarray)
+        np.testing.assert_array_equal(found[name], host(given[name]))
     assert found["b"].dtype.isnative
     assert found["n"] == 1.5
     np.testing.assert_array_equal(found["x"], np.array([1, 2], np.float32))
     found["t"][0, 0] = 7  # arrays of one's own
 
 
-def test_objects_by_their_state(tmp_path: Path) -> None:
-    model = nn.MLP(3, [4], 2, normalization="batch")
+@pytest.mark.parametrize("there", [True, False])
+def test_objects_by_their_state(tmp_path: Path, device: str, there: bool) -> None:
+    """What is saved on one device is loaded on the same, or on the CPU; the file does not tell."""
+    model = nn.MLP(3, [4], 2, normalization="batch").to(device)
     optimizer = optim.Adam(model.parameters())
-    model(mg.tensor(np.ones((5, 3), np.float32) * np.arange(5, dtype=np.float32)[:, None])).sum().backward()
+    x = np.ones((5, 3), np.float32) * np.arange(5, dtype=np.float32)[:, None]
+    model(mg.tensor(x, device=device)).sum().backward()
     optimizer.step()
     mg.save(tmp_path / "run.safetensors", model=model, optimizer=optimizer, note="first")
     found = mg.load(tmp_path / "run.safetensors")
-    other = nn.MLP(3, [4], 2, normalization="batch")
+    other = nn.MLP(3, [4], 2, normalization="batch").to(device if there else "cpu")
     other.load_state_dict(found["model"])
     copy = optim.Adam(other.parameters())
     copy.load_state_dict(found["optimizer"])
     for a, b in ((model, other), (optimizer, copy)):
         assert io.dumps({"o": a}) == io.dumps({"o": b})
     assert found["note"] == "first"
+    assert {t.device for t in other.state_dict().values()} == {device if there else "cpu"}
 
 
 def test_other_programs_read_the_tensors(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from ..backend import array as arrays
 from ..backend import fused_kernels, random
 from ..backend.array import is_integer
-from ..backend.device import common_provider, provider_of, resolve_device
+from ..backend.device import common_provider, device_of, on_device, provider_of, resolve_device
 from ..core.variable import wrap
 from ..errors import DTypeError, GraphError, ShapeError
 from ..tensor import Tensor, as_raw
@@ -74,7 +74,8 @@ class DataLoader:
         self.length = check_lengths("DataLoader", self._arrays)
         provider, self.device = common_provider("DataLoader", self._arrays)
         self._take = provider.xp.take
-        self._arrays = [provider.xp.ascontiguousarray(a) for a in self._arrays]  # rows in one piece gather faster
+        with on_device(self.device):
+            self._arrays = [provider.xp.ascontiguousarray(a) for a in self._arrays]  # rows in one piece gather faster
         self.batch_size = int(batch_size)
         self.shuffle = shuffle
         self.drop_last = drop_last
@@ -152,8 +153,11 @@ class DataLoader:
 
     def _gather(self, array: Any, rows: Any) -> Any:
         """The rows of an array, by a kernel where one takes them."""
-        found = None if type(array) is np.ndarray else fused_kernels.gather_rows(array, rows)
-        return self._take(array, rows, axis=0) if found is None else found
+        if type(array) is np.ndarray:
+            return self._take(array, rows, axis=0)
+        with on_device(self.device):
+            found = fused_kernels.gather_rows(array, rows)
+            return self._take(array, rows, axis=0) if found is None else found
 
     def state_dict(self) -> dict[str, int]:
         """Seed, epoch and position; a loader over the same data that loads it yields exactly the batches still due."""
@@ -194,7 +198,8 @@ def _prepare(index: int, array: Any, device: str | None) -> Any:
     if raw.ndim == 0:
         raise ShapeError(f"DataLoader: array {index} is 0-d; it must have one row per sample")
     if raw.dtype.kind == "f" and raw.dtype != np.float32:
-        raw = raw.astype(np.float32)
+        with on_device(device_of(raw)):
+            raw = raw.astype(np.float32)
     return raw if device is None else arrays.to_device(raw, device)
 
 

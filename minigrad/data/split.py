@@ -9,7 +9,7 @@ import numpy as np
 
 from ..backend import random
 from ..backend.array import is_integer, to_device, to_host
-from ..backend.device import device_of, provider_of
+from ..backend.device import device_of, on_device, provider_of
 from ..errors import ShapeError
 from ..tensor import Tensor, as_raw
 from .checks import check_lengths, check_seed
@@ -93,7 +93,8 @@ def _rows(array: Any, rows: np.ndarray) -> Any:
     if isinstance(array, Tensor):
         return array[index]
     provider = provider_of(raw)
-    return raw[rows] if provider is None else provider.xp.take(raw, index, axis=0)
+    with on_device(device_of(raw)):
+        return raw[rows] if provider is None else provider.xp.take(raw, index, axis=0)
 
 
 def _stratified(classes: np.ndarray, n: int, n_test: int, generator: np.random.Generator) -> np.ndarray:

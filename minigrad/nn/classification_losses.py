@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import fused_kernels
-from ..backend.device import HOST, provider_of
+from ..backend.device import HOST, device_of, on_device, provider_of
 from ..errors import DTypeError, ShapeError
 from ..ops.elementwise import equal, exp, log, where
 from ..ops.fused import one_hot_, softmax_cross_entropy
@@ -155,6 +155,14 @@ def cross_entropy(
     if weight is None and reduction == "mean" and not label_smoothing and _is_everyday_there(logits, labels):
         ignored = fused_kernels.NOTHING if ignore_index is None else ignore_index
         return softmax_cross_entropy(logits, labels, 1.0, reduce=True, ignored=ignored)
+    with on_device(device_of(as_raw(logits))):  # labels and factors are raw arrays
+        return _cross_entropy(name, logits, labels, weight, ignore_index, reduction, label_smoothing)
+
+
+def _cross_entropy(
+    name: str, logits: Any, labels: Any, weight: Any, ignore_index: int | None, reduction: str, label_smoothing: float
+) -> Any:
+    """`cross_entropy` of any arguments."""
     check_reduction(name, reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{name}: label_smoothing must be in [0, 1], got {label_smoothing!r}")
@@ -231,13 +239,14 @@ def nll_loss(
     shape = _label_shape(name, log_probs)
     _check_label_shape(name, log_probs, labels, shape)
     rows = _as_rows(log_probs)
-    if weight is not None:
-        weight = class_weight(name, weight, rows.shape[1], rows.dtype)
     mean = reduction == "mean"
-    labels, scale, own = _row_factors(name, labels, rows.shape[1], rows.dtype, weight, ignore_index, mean)
-    raw = as_raw(labels)
-    xp = (provider_of(raw) or HOST).xp
-    values = getitem(rows, (xp.arange(rows.shape[0]), raw)) * -(scale if own is None else scale * own)
+    with on_device(device_of(as_raw(log_probs))):  # labels and factors are raw arrays
+        if weight is not None:
+            weight = class_weight(name, weight, rows.shape[1], rows.dtype)
+        labels, scale, own = _row_factors(name, labels, rows.shape[1], rows.dtype, weight, ignore_index, mean)
+        raw = as_raw(labels)
+        xp = (provider_of(raw) or HOST).xp
+        values = getitem(rows, (xp.arange(rows.shape[0]), raw)) * -(scale if own is None else scale * own)
     return _finish(values, reduction, shape)
 
 

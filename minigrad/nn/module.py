@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..backend.array import asarray, is_floating, to_device
-from ..backend.device import provider_of, resolve_device
+from ..backend.device import device_of, on_device, provider_of, resolve_device
 from ..errors import DTypeError, GraphError, GraphWarning, ShapeError
 from ..tensor import Tensor, as_raw
 
@@ -334,4 +334,5 @@ def _fitting(name: str, value: Any, target: Tensor) -> Any:
             f"load_state_dict: {name!r} has dtype {raw.dtype}, the module's has {target.dtype}; convert it with astype"
         )
     # always a copy: the values may be views of what is about to be overwritten
-    return to_device(raw.astype(target.dtype), target.device)
+    with on_device(device_of(raw)):
+        return to_device(raw.astype(target.dtype), target.device)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..backend.device import device_of, on_device
 from ..ops.elementwise import absolute, clip, relu, softplus, square
 from ..ops.losses import bce_with_logits
+from ..tensor import as_raw
 from ._checks import check_reduction, matching_target, matching_weight, reduce
 
 
@@ -104,7 +106,8 @@ def binary_cross_entropy_with_logits(
     values = bce_with_logits(x, y)
     if pos_weight is not None:
         # -log(sigmoid(x)) = softplus(-x)
-        values = values + (matching_weight(name, "pos_weight", pos_weight, x) - 1) * y * softplus(-x)
+        with on_device(device_of(as_raw(x))):  # weight and target may be raw arrays
+            values = values + (matching_weight(name, "pos_weight", pos_weight, x) - 1) * y * softplus(-x)
     if weight is not None:
         values = values * matching_weight(name, "weight", weight, x)
     return reduce(values, reduction)

@@ -22,7 +22,7 @@ def _parameters(params: Any) -> list[Tensor]:
 
 def _no_norm(params: list[Tensor]) -> Tensor:
     """0, on the device of the parameters."""
-    return Tensor(0.0, device=params[0].device if params else None)
+    return Tensor(0.0, device=next((p.device for p in params if isinstance(p, Tensor)), None))
 
 
 def _check_type(norm_type: float) -> None:

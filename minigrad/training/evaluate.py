@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backend.array import double, to_host
+from ..backend.device import on_device
 from ..core.modes import no_grad
 from ..data import DataLoader, Dataset
 from ..nn import Module
@@ -69,7 +70,8 @@ def evaluate_batches(model: Module, batches: Iterable[Any], loss: Any, metrics: 
     training = model.training
     model.eval()
     try:
-        with no_grad(), np.errstate(over="ignore", invalid="ignore"):  # a diverged model gives nan, not warnings
+        # a diverged model gives nan, not warnings; sums are raw arrays, worked on where they are
+        with no_grad(), np.errstate(over="ignore", invalid="ignore"), on_device(device_of_model(model)):
             for batch in batches:
                 check_batch("evaluate", batch)
                 prediction = model(batch[0])

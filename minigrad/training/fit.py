@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import random
+from ..backend.device import on_device
 from ..data import DataLoader, Dataset
 from ..nn import Module
 from ..optim import Optimizer
@@ -137,7 +138,8 @@ def fit(
     if taken:
         raise ValueError(f"fit: a metric cannot be called {taken[0]!r}, which is a column of the history: rename it")
     run = Run(model, train, loss, optimizer, scheduler, held_out, found, patience is not None, followers)
-    with DeferredInterrupt() as interrupt, np.errstate(over="ignore", invalid="ignore"):
+    # sums and statistics are raw arrays: they are worked on where they are
+    with DeferredInterrupt() as interrupt, np.errstate(over="ignore", invalid="ignore"), on_device(device):
         if checkpoint is not None and checkpoint.load_into(run):
             run.history.resumed_at = run.step
         _loop(run, rules, checkpoint, interrupt, progress)

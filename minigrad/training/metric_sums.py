@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import array as arrays
-from ..backend.device import Array, common_provider
+from ..backend.device import Array, common_provider, device_of, on_device
 from ..errors import ShapeError
 from ..tensor import Tensor, as_raw
 from .metric import Metric
@@ -58,6 +58,10 @@ class MetricSums:
         """
         if getattr(as_raw(prediction), "shape", ())[:1] == (0,):
             return
+        with on_device(device_of(as_raw(prediction))):
+            self._add(prediction, target)
+
+    def _add(self, prediction: Tensor, target: Tensor) -> None:
         found = [metric.statistics(prediction, target) for metric in self.metrics]
         if self._totals:
             pairs = list(zip(self.metrics, self._totals, found, strict=True))

@@ -27,7 +27,8 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 def test_everything_is_written(run: Run, folder: Path) -> None:
     done = run(
-        "train", "--data", "two.csv", "--target", "kind", "--epochs", 30, "--seed", 2, "--batch-size", 8, "--out", "x"
+        *("train", "--data", "two.csv", "--target", "kind", "--epochs", 30, "--seed", 2, "--batch-size", 8),
+        *("--device", "cpu", "--out", "x"),
     )
     assert (done.status, done.err) == (0, "")
     out = folder / "x"

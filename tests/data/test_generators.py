@@ -10,6 +10,7 @@ import pytest
 import sklearn.datasets
 from hypothesis import given
 from hypothesis import strategies as st
+from on_device import host
 
 import minigrad as mg
 from minigrad import data
@@ -39,16 +40,19 @@ def test_classes(name: str, n: int, seed: int) -> None:
 
 
 @every
-def test_one_seed_one_set(make: Any) -> None:
-    first, again, other = make(50, seed=3), make(50, seed=3), make(50, seed=4)
-    np.testing.assert_array_equal(first.x, again.x)
-    np.testing.assert_array_equal(first.y, again.y)
+def test_one_seed_one_set(make: Any, device: str) -> None:
+    """On every device."""
+    first, again, other = make(50, seed=3), make(50, seed=3, device=device), make(50, seed=4)
+    assert {mg.tensor(a).device for a in again} == {device}
+    assert (again.x.dtype, again.y.dtype) == (first.x.dtype, first.y.dtype)
+    np.testing.assert_array_equal(first.x, host(again.x))
+    np.testing.assert_array_equal(first.y, host(again.y))
     assert (first.x != other.x).any()
     mg.manual_seed(1)
     one, two = make(50), make(50)
     mg.manual_seed(1)
-    np.testing.assert_array_equal(make(50).x, one.x)
-    np.testing.assert_array_equal(make(50).x, two.x)
+    np.testing.assert_array_equal(host(make(50, device=device).x), one.x)
+    np.testing.assert_array_equal(host(make(50, device=device).x), two.x)
     assert (one.x != two.x).any()
     if make is not data.linear:
         assert (np.diff(first.y) != 0).any()
@@ -79,9 +83,9 @@ def test_spirals_without_noise() -> None:
     np.testing.assert_allclose(x, radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1), atol=1e-5)
 
 
-def test_blobs_lie_around_their_centers() -> None:
+def test_blobs_lie_around_their_centers(device: str) -> None:
     centers = np.array([[0.0, 0, 5], [8, 0, 0], [0, -9, 1], [3, 3, 3]])
-    for given_ in (centers, centers.tolist(), mg.tensor(centers)):
+    for given_ in (centers, centers.tolist(), mg.tensor(centers, device=device)):
         x, y = data.blobs(4000, given_, spread=0.5, seed=0)
         assert x.shape == (4000, 3)
         for c in range(4):
@@ -103,10 +107,13 @@ def test_linear_has_the_true_weights() -> None:
     np.testing.assert_allclose((y - x[:, 0] - 0.5).std(), 0.5, rtol=0.05)
 
 
-def test_they_go_through_split_and_loader() -> None:
-    x_train, x_test, y_train, _ = data.train_test_split(data.moons(seed=0), seed=0, stratify=data.moons(seed=0).y)
+def test_they_go_through_split_and_loader(device: str) -> None:
+    moons = data.moons(seed=0, device=device)
+    x_train, x_test, y_train, _ = data.train_test_split(moons, seed=0, stratify=moons.y)
     assert (len(x_train), len(x_test)) == (160, 40)
-    assert len(list(data.DataLoader((x_train, y_train), 32))) == 5
+    batches = list(data.DataLoader((x_train, y_train), 32))
+    assert len(batches) == 5
+    assert {t.device for batch in batches for t in batch} == {device}
 
 
 ERRORS: list[tuple[Any, dict[str, Any], type[Exception], str]] = [

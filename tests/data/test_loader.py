@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from on_device import host, put
+from strict_provider import StrictProvider
 
 import minigrad as mg
 from minigrad import data
@@ -23,40 +25,42 @@ def rows(n: int, columns: int = 3) -> tuple[np.ndarray, np.ndarray]:
 
 
 def labels(loader: DataLoader) -> list[list[int]]:
-    return [y.tolist() for _, y in loader]
+    return [host(y).tolist() for _, y in loader]
 
 
 @given(st.integers(1, 40), st.integers(1, 50), st.booleans(), st.integers(0, 2**63))
-def test_an_epoch_gives_every_sample_once(n: int, batch_size: int, shuffle: bool, seed: int) -> None:
+def test_an_epoch_gives_every_sample_once(device: str, n: int, batch_size: int, shuffle: bool, seed: int) -> None:
     x, y = rows(n)
-    loader = DataLoader((x, y), batch_size, shuffle=shuffle, seed=seed)
+    loader = DataLoader((x, y), batch_size, shuffle=shuffle, seed=seed, device=device)
     batches = list(loader)
     assert len(batches) == len(loader) == -(-n // batch_size)
     assert all(len(b) == batch_size for b, _ in batches[:-1])
     for xb, yb in batches:
         assert isinstance(xb, mg.Tensor)
         assert not xb.requires_grad
-        np.testing.assert_array_equal(xb.data, x[yb.data])
-    order = np.concatenate([yb.data for _, yb in batches])
+        assert xb.device == yb.device == device
+        np.testing.assert_array_equal(host(xb), x[host(yb)])
+    order = np.concatenate([host(yb) for _, yb in batches])
     np.testing.assert_array_equal(np.sort(order), y)
     if not shuffle:
         np.testing.assert_array_equal(order, y)
 
 
 @given(st.integers(1, 40), st.integers(1, 40))
-def test_drop_last_leaves_only_whole_batches(n: int, batch_size: int) -> None:
+def test_drop_last_leaves_only_whole_batches(device: str, n: int, batch_size: int) -> None:
     if batch_size > n:
         with pytest.raises(ValueError, match="drop_last"):
             DataLoader(rows(n), batch_size, drop_last=True)
         return
-    loader = DataLoader(rows(n), batch_size, drop_last=True)
+    loader = DataLoader(rows(n), batch_size, drop_last=True, device=device)
     sizes = [len(y) for _, y in loader]
     assert sizes == [batch_size] * (n // batch_size)
     assert len(loader) == len(sizes)
 
 
-def test_seed_and_epoch_fix_the_order() -> None:
-    first, second = DataLoader(rows(20), 6, seed=7), DataLoader(rows(20), 6, seed=7)
+def test_seed_and_epoch_fix_the_order(device: str) -> None:
+    """On every device the same one."""
+    first, second = DataLoader(rows(20), 6, seed=7), DataLoader(rows(20), 6, seed=7, device=device)
     epochs = [labels(first) for _ in range(4)]
     assert epochs == [labels(second) for _ in range(4)]
     assert len({str(e) for e in epochs}) == 4
@@ -67,18 +71,18 @@ def test_seed_and_epoch_fix_the_order() -> None:
     assert labels(DataLoader(rows(20), 6, seed=8)) != epochs[0]
 
 
-def test_the_order_of_an_epoch_is_pinned() -> None:
+def test_the_order_of_an_epoch_is_pinned(device: str) -> None:
     """A saved run must resume in another version of the library: the stream may not change."""
     expected = np.random.Generator(np.random.Philox(np.random.SeedSequence(3, spawn_key=(1, 5)))).permutation(10)
-    loader = DataLoader(np.arange(10), 4, seed=3)
+    loader = DataLoader(np.arange(10), 4, seed=3, device=device)
     loader.set_epoch(5)
-    np.testing.assert_array_equal(np.concatenate([b.data for b in loader]), expected)
+    np.testing.assert_array_equal(np.concatenate([host(b) for b in loader]), expected)
 
 
-def test_without_a_seed_the_global_one_decides() -> None:
+def test_without_a_seed_the_global_one_decides(device: str) -> None:
     def run() -> list[list[int]]:
         mg.manual_seed(5)
-        return labels(DataLoader(rows(20), 6)) + labels(DataLoader(rows(20), 6))
+        return labels(DataLoader(rows(20), 6)) + labels(DataLoader(rows(20), 6, device=device))
 
     once = run()
     assert once == run()
@@ -88,18 +92,19 @@ def test_without_a_seed_the_global_one_decides() -> None:
 @given(
     st.integers(1, 30), st.integers(1, 12), st.integers(0, 70), st.sampled_from(["shuffled", "in order", "weighted"])
 )
-def test_resume_gives_exactly_the_batches_left(n: int, batch_size: int, taken: int, how: str) -> None:
+def test_resume_gives_exactly_the_batches_left(device: str, n: int, batch_size: int, taken: int, how: str) -> None:
+    """On another device too."""
     options: Any = {"shuffle": how != "in order", "weights": np.arange(1, n + 1) if how == "weighted" else None}
 
     def stream(loader: DataLoader, stop: int) -> Any:
         """(epoch, labels) of every batch until that epoch, with the state as seen while the batch is used."""
         while loader.epoch < stop:
             for _, y in loader:
-                yield y.tolist(), loader.state_dict()
+                yield host(y).tolist(), loader.state_dict()
 
     whole = list(stream(DataLoader(rows(n), batch_size, seed=1, **options), 4))
     taken %= len(whole)
-    resumed = DataLoader(rows(n), batch_size, seed=99, **options)
+    resumed = DataLoader(rows(n), batch_size, seed=99, device=device, **options)
     resumed.load_state_dict(whole[taken][1])
     assert list(stream(resumed, 4)) == whole[taken + 1 :]
 
@@ -118,9 +123,9 @@ def test_a_look_at_one_batch_does_not_shorten_the_next_epoch() -> None:
     assert loader.epoch == 2
 
 
-def test_iterators_side_by_side_do_not_disturb_one_another() -> None:
-    loader = DataLoader(rows(20), 6, seed=0)
-    pairs = [(a.tolist(), b.tolist()) for (_, a), (_, b) in zip(loader, loader, strict=True)]
+def test_iterators_side_by_side_do_not_disturb_one_another(device: str) -> None:
+    loader = DataLoader(rows(20), 6, seed=0, device=device)
+    pairs = [(host(a).tolist(), host(b).tolist()) for (_, a), (_, b) in zip(loader, loader, strict=True)]
     for side in zip(*pairs, strict=True):
         assert sorted(itertools.chain(*side)) == list(range(20))
     assert loader.epoch == 2
@@ -133,8 +138,19 @@ def test_slices_in_order_are_views() -> None:
         assert np.shares_memory(yb.data, y)
 
 
-def test_one_array_gives_tensors_and_a_tuple_gives_tuples() -> None:
-    x, y = rows(10)
+def test_data_moves_to_the_device_once(strict: StrictProvider) -> None:
+    x, y = rows(64)
+    loader = DataLoader((x, y), 8, seed=0, device="cuda")
+    in_order = loader.in_order()
+    strict.machine.reset()
+    with strict.machine.no_sync():
+        assert len(list(loader)) == len(list(in_order)) == 8
+    assert strict.machine.tally.to_device.nbytes == 64 * 8, "the order of the epoch"
+    assert strict.machine.tally.launch_count == 16, "one gather a batch and array; slices are views"
+
+
+def test_one_array_gives_tensors_and_a_tuple_gives_tuples(device: str) -> None:
+    x, y = (put(a, device) for a in rows(10))
     assert all(isinstance(batch, mg.Tensor) for batch in DataLoader(x, 4))
     assert all(isinstance(batch, tuple) and len(batch) == 1 for batch in DataLoader((x,), 4))
     assert all(len(batch) == 3 for batch in DataLoader((x, y, mg.tensor(x)), 4))
@@ -159,16 +175,21 @@ def test_a_data_set_is_its_x_and_y() -> None:
         ("bool", "bool"),
     ],
 )
-def test_dtypes(given_: str, kept: str) -> None:
-    assert next(iter(DataLoader(np.ones((4, 2), given_), 2))).dtype == kept
+@pytest.mark.parametrize("shape", [(9,), (9, 2), (9, 2, 3), (9, 0)], ids=str)
+def test_dtypes_and_shapes(given_: str, kept: str, shape: tuple[int, ...], device: str) -> None:
+    x = np.arange(np.prod(shape)).reshape(shape).astype(given_)
+    for source in (x, put(x, device)):
+        batch = next(iter(DataLoader(source, 5, seed=0, device=device)))
+        assert (batch.dtype, batch.device) == (kept, device)
+        np.testing.assert_array_equal(host(batch), next(iter(DataLoader(x, 5, seed=0))).data)
 
 
-def test_fortran_order_and_strided_data_give_the_same_batches() -> None:
+def test_fortran_order_and_strided_data_give_the_same_batches(device: str) -> None:
     x, _ = rows(12, 5)
-    expected = [b.data.copy() for b in DataLoader(x, 5, seed=0)]
-    for other in (np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2]):
+    expected = [b.data for b in DataLoader(x, 5, seed=0)]
+    for other in (put(x.T, device).T, put(np.repeat(x, 2, axis=0), device)[::2]):
         for batch, e in zip(DataLoader(other, 5, seed=0), expected, strict=True):
-            np.testing.assert_array_equal(batch.data, e)
+            np.testing.assert_array_equal(host(batch), e)
 
 
 def test_weights_are_the_shares_of_the_rows() -> None:
@@ -189,11 +210,13 @@ def test_weights_are_the_shares_of_the_rows() -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 50), st.integers(0, 2**63), st.integers(0, 9), st.floats(1e-300, 1e300))
-def test_weights_repeat_by_seed_and_epoch(n: int, batch_size: int, seed: int, epoch: int, factor: float) -> None:
+def test_weights_repeat_by_seed_and_epoch(
+    device: str, n: int, batch_size: int, seed: int, epoch: int, factor: float
+) -> None:
     weights = np.random.default_rng(n).integers(0, 3, n)
     weights[0] = 1
     first = DataLoader(rows(n), batch_size, seed=seed, weights=weights)
-    second = DataLoader(rows(n), batch_size, seed=seed, weights=(weights * 2.0).tolist())
+    second = DataLoader(rows(n), batch_size, seed=seed, weights=(weights * 2.0).tolist(), device=device)
     for _ in range(epoch):
         list(first)
     second.set_epoch(epoch)
@@ -201,7 +224,7 @@ def test_weights_repeat_by_seed_and_epoch(n: int, batch_size: int, seed: int, ep
     assert labels(first) == found
     assert sum(map(len, found)) == n
     assert weights[np.concatenate(found)].all()
-    third = DataLoader(rows(n), batch_size, seed=seed, weights=mg.tensor(weights * factor))
+    third = DataLoader(rows(n), batch_size, seed=seed, weights=mg.tensor(weights * factor, device=device))
     third.set_epoch(epoch)
     # an ulp of rounding may move a draw that lies on the border between two rows, so not always all the same
     assert len(np.concatenate(labels(third))) == n
@@ -223,9 +246,9 @@ def test_weights_even_out_the_classes() -> None:
     assert np.abs(counts / 10_000 - 1 / 3).max() < 0.02
 
 
-def test_in_order_gives_every_row_once() -> None:
+def test_in_order_gives_every_row_once(device: str) -> None:
     for options in ({}, {"drop_last": True}, {"weights": np.arange(20)}):
-        loader = DataLoader(rows(20), 6, seed=4, **options)
+        loader = DataLoader(rows(20), 6, seed=4, device=device, **options)
         next(iter(loader))
         state = loader.state_dict()
         assert list(itertools.chain(*labels(loader.in_order()))) == list(range(20))

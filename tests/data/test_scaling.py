@@ -10,6 +10,7 @@ import pytest
 import sklearn.preprocessing
 from hypothesis import given
 from hypothesis import strategies as st
+from on_device import put
 
 import minigrad as mg
 from minigrad import data
@@ -40,15 +41,17 @@ def test_as_in_scikit_learn(seed: int, n: int, columns: int) -> None:
 
 @every_scaler
 @given(seed=seeds, n=st.integers(1, 20), columns=st.integers(0, 5), dtype=st.sampled_from(["float32", "float64"]))
-def test_there_and_back(make: Any, seed: int, n: int, columns: int, dtype: str) -> None:
+def test_there_and_back(device: str, make: Any, seed: int, n: int, columns: int, dtype: str) -> None:
+    """The data may lie on a device; what is scaled is on the host."""
     x = draw(seed, n, columns, dtype)
     before = x.copy()
-    scaler = make().fit(x)
-    z = scaler.transform(x)
+    scaler = make().fit(put(x, device))
+    z = scaler.transform(put(x, device))
+    assert isinstance(z, np.ndarray)
     assert z.dtype == dtype
     assert z.shape == x.shape
     tolerance = 1e-5 if dtype == "float32" else 1e-12
-    np.testing.assert_allclose(scaler.inverse_transform(z), x, rtol=tolerance, atol=100 * tolerance)
+    np.testing.assert_allclose(scaler.inverse_transform(put(z, device)), x, rtol=tolerance, atol=100 * tolerance)
     np.testing.assert_array_equal(x, before)
 
 
@@ -75,10 +78,10 @@ def test_statistics_stay_those_of_the_fit(make: Any) -> None:
 
 
 @every_scaler
-def test_integers_give_float32_and_tensors_are_taken(make: Any) -> None:
+def test_integers_give_float32_and_tensors_are_taken(make: Any, device: str) -> None:
     x = np.arange(12).reshape(4, 3) % 5
     assert make().fit_transform(x).dtype == np.float32
-    np.testing.assert_array_equal(make().fit_transform(mg.tensor(x)), make().fit_transform(x))
+    np.testing.assert_array_equal(make().fit_transform(mg.tensor(x, device=device)), make().fit_transform(x))
     large = np.float32(1e7) + np.arange(8, dtype=np.float32)[:, None]
     assert abs(StandardScaler().fit_transform(large).std() - 1) < 1e-5  # statistics are float64
 

@@ -9,6 +9,7 @@ import pytest
 import sklearn.model_selection
 from hypothesis import given
 from hypothesis import strategies as st
+from on_device import host, put
 
 import minigrad as mg
 from minigrad import data
@@ -17,7 +18,7 @@ from minigrad.errors import ShapeError
 
 
 @given(st.integers(2, 60), st.floats(0.01, 0.99), st.integers(0, 2**63), st.booleans())
-def test_a_partition_of_scikit_learns_sizes(n: int, fraction: float, seed: int, shuffle: bool) -> None:
+def test_a_partition_of_scikit_learns_sizes(device: str, n: int, fraction: float, seed: int, shuffle: bool) -> None:
     x, y = np.arange(n, dtype=np.float32)[:, None], np.arange(n)
     try:
         sizes = [len(a) for a in sklearn.model_selection.train_test_split(x, y, test_size=fraction)]
@@ -25,7 +26,9 @@ def test_a_partition_of_scikit_learns_sizes(n: int, fraction: float, seed: int, 
         with pytest.raises(ValueError, match="leaves one side empty"):
             train_test_split(x, y, test_size=fraction)
         return
-    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=fraction, seed=seed, shuffle=shuffle)
+    there = train_test_split(put(x, device), put(y, device), test_size=fraction, seed=seed, shuffle=shuffle)
+    assert {type(a) for a in there} == {type(put(x, device))}
+    x_train, x_test, y_train, y_test = map(host, there)
     assert [len(a) for a in (x_train, x_test, y_train, y_test)] == sizes
     np.testing.assert_array_equal(x_train[:, 0], y_train)
     np.testing.assert_array_equal(x_test[:, 0], y_test)
@@ -53,24 +56,27 @@ def test_seeds() -> None:
     assert not np.array_equal(a, b)
 
 
-def test_kinds_of_input() -> None:
+def test_kinds_of_input(device: str) -> None:
     x = np.arange(20, dtype=np.float64).reshape(10, 2)
     text = np.array(list("abcdefghij"))
-    parts = train_test_split(x, mg.tensor(x), text, list(range(10)), seed=0, test_size=3)
+    parts = train_test_split(x, mg.tensor(x, device=device), text, list(range(10)), seed=0, test_size=3)
     assert [type(p) for p in parts[::2]] == [np.ndarray, mg.Tensor, np.ndarray, np.ndarray]
     assert [len(p) for p in parts[::2]] == [7] * 4
     for i in (0, 1):
-        np.testing.assert_array_equal(parts[i], parts[2 + i].data)
+        np.testing.assert_array_equal(parts[i], host(parts[2 + i]))
         assert parts[i].dtype == parts[2 + i].dtype == np.float64
+        assert parts[2 + i].device == device
         np.testing.assert_array_equal(text[parts[6 + i]], parts[4 + i])
     iris = data.load("iris")
     assert [len(p) for p in train_test_split(iris, seed=0)] == [120, 30, 120, 30]
 
 
-def test_the_parts_are_copies() -> None:
-    x = np.arange(10)
+def test_the_parts_are_copies(device: str) -> None:
+    x = put(np.arange(10), device)
     for shuffle in (True, False):
-        assert not any(np.shares_memory(x, p) for p in train_test_split(x, shuffle=shuffle))
+        for part in train_test_split(x, shuffle=shuffle):
+            part[...] = -1
+    np.testing.assert_array_equal(host(x), np.arange(10))
 
 
 @given(st.lists(st.integers(2, 30), min_size=1, max_size=5), st.floats(0.1, 0.9), st.integers(0, 2**32))
@@ -92,14 +98,14 @@ def test_stratified_parts_have_the_proportions_of_the_whole(sizes: list[int], fr
         assert np.abs(counts - np.asarray(sizes) * n_test / n).max() <= 1
 
 
-def test_stratify_by_text_and_by_tensor() -> None:
+def test_stratify_by_text_and_by_tensor(device: str) -> None:
     labels = np.repeat(["b", "a"], [30, 10])
     _, test = train_test_split(labels, stratify=labels, seed=0)
     assert sorted(test) == ["a"] * 2 + ["b"] * 6
     assert list(test) != sorted(test)  # not grouped by class
-    numbers = mg.tensor(np.repeat([0, 1], [30, 10]))
+    numbers = mg.tensor(np.repeat([0, 1], [30, 10]), device=device)
     _, test = train_test_split(numbers, stratify=numbers, seed=0)
-    assert int(test.data.sum()) == 2
+    assert host(test).sum() == 2
 
 
 X = np.zeros((10, 2))

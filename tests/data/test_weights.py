@@ -9,6 +9,7 @@ import pytest
 import sklearn.utils.class_weight
 from hypothesis import given
 from hypothesis import strategies as st
+from on_device import host, put
 
 import minigrad as mg
 from minigrad.data import class_weights, sample_weights
@@ -16,26 +17,31 @@ from minigrad.errors import DTypeError, ShapeError
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=6), st.integers(0, 2**32))
-def test_as_in_scikit_learn(counts: list[int], seed: int) -> None:
+def test_as_in_scikit_learn(device: str, counts: list[int], seed: int) -> None:
     y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     expected = sklearn.utils.class_weight.compute_class_weight("balanced", classes=np.arange(len(counts)), y=y)
-    found = class_weights(y)
+    there = put(y, device)
+    found = class_weights(there)
+    assert isinstance(found, type(there))
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-    np.testing.assert_array_equal(class_weights(mg.tensor(y), classes=len(counts)), found)
-    each = sample_weights(y)
+    np.testing.assert_allclose(host(found), expected, rtol=1e-6)
+    again = class_weights(mg.tensor(there), classes=len(counts))
+    np.testing.assert_array_equal(host(again), host(found))
+    each = sample_weights(there)
+    assert isinstance(each, np.ndarray)
     assert each.dtype == np.float32
-    np.testing.assert_array_equal(each, found[y])
+    np.testing.assert_array_equal(each, host(found)[y])
     np.testing.assert_allclose(each.mean(), 1, rtol=1e-5)
     np.testing.assert_array_equal(sample_weights(y.tolist()), each)
 
 
-def test_every_class_counts_alike_in_the_loss() -> None:
+def test_every_class_counts_alike_in_the_loss(device: str) -> None:
     """With these weights the loss is the mean over the classes of each class' mean."""
     y = np.array([0, 0, 0, 0, 1, 2, 2])
-    logits = np.random.default_rng(0).normal(size=(7, 3))
-    rows = mg.nn.functional.cross_entropy(mg.tensor(logits), mg.tensor(y), reduction="none").data
-    loss = mg.nn.functional.cross_entropy(mg.tensor(logits), mg.tensor(y), class_weights(y).astype(float))
+    logits = mg.tensor(np.random.default_rng(0).normal(size=(7, 3)), device=device)
+    labels = mg.tensor(y, device=device)
+    rows = host(mg.nn.functional.cross_entropy(logits, labels, reduction="none"))
+    loss = mg.nn.functional.cross_entropy(logits, labels, class_weights(labels).astype(float))
     np.testing.assert_allclose(loss.item(), np.mean([rows[y == c].mean() for c in range(3)]), rtol=1e-6)
 
 

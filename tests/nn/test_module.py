@@ -11,14 +11,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from on_device import host, put
 
 import minigrad as mg
 from minigrad import nn
+from minigrad.backend.device import provider_of
 from minigrad.nn import functional as F
 
 
 def values(*numbers: float) -> np.ndarray:
     return np.array(numbers, np.float64)
+
+
+def share_memory(a: mg.Tensor, b: mg.Tensor) -> bool:
+    return bool(provider_of(a.data).xp.shares_memory(a.data, b.data))  # type: ignore[union-attr]
 
 
 class Leafy(nn.Module):
@@ -72,13 +78,13 @@ def test_members_are_found_in_order() -> None:
     assert [type(x).__name__ for x in m.modules()] == ["Leafy", "Linear", "ReLU", "Sequential", "Tanh", "Linear"]
 
 
-def test_forgetting_super_init_is_harmless() -> None:
-    m = NoInit()
+def test_forgetting_super_init_is_harmless(device: str) -> None:
+    m = NoInit().to(device)
     assert m.training is True
     assert m.eval().training is False
     assert NoInit.training is True
     assert len(list(m.parameters())) == 1
-    assert m(values(3)).data == 6
+    assert m(put(values(3), device)).item() == 6
 
 
 def test_unknown_attributes_are_attribute_errors() -> None:
@@ -88,10 +94,11 @@ def test_unknown_attributes_are_attribute_errors() -> None:
         nn.Module()(1)
 
 
-def test_parameters_and_buffers() -> None:
-    p = nn.Parameter([1, 2])
-    assert (p.dtype, p.requires_grad, isinstance(p, mg.Tensor)) == (np.float32, True, True)
-    raw = values(1)
+def test_parameters_and_buffers(device: str) -> None:
+    p = nn.Parameter([1, 2], device=device)
+    assert (p.dtype, p.device, p.requires_grad, isinstance(p, mg.Tensor)) == (np.float32, device, True, True)
+    raw = put(values(1), device)
+    assert nn.Parameter(raw).device == nn.Buffer([1.0], device=device).device == device
     assert nn.Parameter(raw).dtype == np.float64
     assert nn.Parameter(mg.tensor(raw)).data is not raw
     assert not nn.Parameter(raw, requires_grad=False).requires_grad
@@ -120,11 +127,10 @@ def test_train_eval_and_freezing() -> None:
         m.train(1)  # type: ignore[arg-type]
 
 
-def test_zero_grad() -> None:
-    m = nn.Linear(2, 1)
-    m(mg.tensor([[1.0, 2.0]])).sum().backward()
-    assert m.weight.grad is not None
-    np.testing.assert_array_equal(m.weight.grad.data, [[1, 2]])
+def test_zero_grad(device: str) -> None:
+    m = nn.Linear(2, 1).to(device)
+    m(mg.tensor([[1.0, 2.0]], device=device)).sum().backward()
+    np.testing.assert_array_equal(host(m.weight.grad), [[1, 2]])
     m.zero_grad()
     assert all(p.grad is None for p in m.parameters())
 
@@ -136,25 +142,27 @@ def test_apply_visits_parts_before_wholes() -> None:
     assert [type(x).__name__ for x in seen] == ["Linear", "ReLU", "Tanh", "Linear", "Sequential", "Leafy"]
 
 
-def test_tied_parameters() -> None:
-    m = Tied()
+def test_tied_parameters(device: str) -> None:
+    m = Tied().to(device)
+    x = put(np.ones((1, 3)), device)
     assert [n for n, _ in m.named_parameters()] == ["a.weight", "a.bias", "b.bias"]
     assert list(m.state_dict()) == ["a.weight", "a.bias", "b.weight", "b.bias", "again.weight", "again.bias"]
     assert len(list(m.children())) == 2
-    other = Tied()
+    other = Tied().to(device)
     other.load_state_dict(m.state_dict())
     assert other.b.weight is other.a.weight
-    np.testing.assert_array_equal(other(np.ones((1, 3))).data, m(np.ones((1, 3))).data)
+    np.testing.assert_array_equal(host(other(x)), host(m(x)))
     weight = m.a.weight
     m.to("float32")
     assert m.b.weight is m.a.weight is weight
     assert weight.dtype == np.float32
 
 
-def test_deepcopy_is_independent_and_keeps_ties_and_the_fusion_plan() -> None:
-    m = nn.Sequential(Tied(), nn.Linear(3, 2, dtype="float64"), nn.ReLU())
+def test_deepcopy_is_independent_and_keeps_ties_and_the_fusion_plan(device: str) -> None:
+    m = nn.Sequential(Tied(), nn.Linear(3, 2, dtype="float64"), nn.ReLU()).to(device)
+    x = put(np.ones((1, 3)), device)
     m.eval()
-    m(np.ones((1, 3))).sum().backward()
+    m(x).sum().backward()
     twin = copy.deepcopy(m)
     assert twin[0].b.weight is twin[0].a.weight  # type: ignore[attr-defined]
     assert not twin.training
@@ -162,34 +170,34 @@ def test_deepcopy_is_independent_and_keeps_ties_and_the_fusion_plan() -> None:
         assert type(q) is nn.Parameter
         assert p is not q
         assert p._node is not q._node
-        assert not np.shares_memory(p.data, q.data)
+        assert not share_memory(p, q)
         assert q.grad is not None
-        np.testing.assert_array_equal(p.grad.data, q.grad.data)  # type: ignore[union-attr]
-    before = m(np.ones((1, 3))).data.copy()
+        np.testing.assert_array_equal(host(p.grad), host(q.grad))
+    before = host(m(x))
     for q in twin.parameters():
         nn.init.zeros_(q)
-    np.testing.assert_array_equal(twin(np.ones((1, 3))).data, np.zeros((1, 2)))
-    np.testing.assert_array_equal(m(np.ones((1, 3))).data, before)
+    np.testing.assert_array_equal(host(twin(x)), np.zeros((1, 2)))
+    np.testing.assert_array_equal(host(m(x)), before)
 
 
 # --- state ------------------------------------------------------------------------------------------------------------
 
 
-def test_state_dict_shares_storage_and_has_no_graph() -> None:
-    m = nn.Linear(2, 1)
+def test_state_dict_shares_storage_and_has_no_graph(device: str) -> None:
+    m = nn.Linear(2, 1).to(device)
     state = m.state_dict()
-    assert np.shares_memory(state["weight"].data, m.weight.data)
+    assert share_memory(state["weight"], m.weight)
     assert not state["weight"].requires_grad
     nn.init.ones_(m.weight)
-    np.testing.assert_array_equal(state["weight"].data, [[1, 1]])
+    np.testing.assert_array_equal(host(state["weight"]), [[1, 1]])
 
 
-def test_load_copies_casts_and_takes_arrays() -> None:
-    m = nn.BatchNorm1d(2)
+def test_load_copies_casts_and_takes_arrays(device: str) -> None:
+    m = nn.BatchNorm1d(2).to(device)
     storage = m.weight.data if m.weight is not None else None
     source = {
         "weight": values(1, 2),
-        "bias": mg.tensor([3.0, 4.0]),
+        "bias": mg.tensor([3.0, 4.0], device=device),
         "running_mean": values(5, 6).astype(np.float16),
         "running_var": mg.tensor(values(7, 8)),
         "num_batches_tracked": np.int32(9),
@@ -198,24 +206,25 @@ def test_load_copies_casts_and_takes_arrays() -> None:
     assert m.weight is not None
     assert m.weight.data is storage
     for name, t in m.state_dict().items():
-        np.testing.assert_array_equal(t.data, np.asarray(source[name]))
+        np.testing.assert_array_equal(host(t), host(source[name]))
         assert t.dtype == (np.int64 if name == "num_batches_tracked" else np.float32)
+        assert t.device == device
     source["weight"][0] = 100
-    assert m.weight.data[0] == 1
+    assert host(m.weight)[0] == 1
 
 
-def test_loading_values_that_overlap_with_the_module() -> None:
-    a, b = NoInit(), NoInit()
-    b.weight.data = values(3)
+def test_loading_values_that_overlap_with_the_module(device: str) -> None:
+    a, b = NoInit().to(device), NoInit().to(device)
+    b.weight.data = put(values(3), device)
     both = nn.Sequential(a, b)
     state = both.state_dict()
     both.load_state_dict({"0.weight": state["1.weight"], "1.weight": state["0.weight"]})
     assert (a.weight.item(), b.weight.item()) == (3, 2)
 
 
-def test_backward_notices_a_load() -> None:
-    m = nn.Linear(2, 1)
-    x = mg.tensor([[1.0, 2.0]], requires_grad=True)
+def test_backward_notices_a_load(device: str) -> None:
+    m = nn.Linear(2, 1).to(device)
+    x = mg.tensor([[1.0, 2.0]], device=device, requires_grad=True)
     loss = m(x).sum()
     m.load_state_dict(m.state_dict())
     with pytest.raises(mg.GraphError, match="overwritten"):
@@ -238,30 +247,45 @@ LOAD_ERRORS: list[tuple[dict[str, Any], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("state", "error", "message"), LOAD_ERRORS)
-def test_a_bad_state_changes_nothing(state: dict[str, Any], error: type[Exception], message: str) -> None:
-    m = Leafy()
-    before = {k: v.data.copy() for k, v in m.state_dict().items()}
+def test_a_bad_state_changes_nothing(state: dict[str, Any], error: type[Exception], message: str, device: str) -> None:
+    m = Leafy().to(device)
+    before = {k: host(v) for k, v in m.state_dict().items()}
     state = {k: v * 2 if k.startswith("layers") else v for k, v in state.items()}
     with pytest.raises(error, match=message):
         m.load_state_dict(state)
     for k, v in m.state_dict().items():
-        np.testing.assert_array_equal(v.data, before[k])
+        np.testing.assert_array_equal(host(v), before[k])
 
 
 # --- devices and dtypes -----------------------------------------------------------------------------------------------
 
 
-def test_to_converts_in_place() -> None:
-    m = Leafy()
-    m.first.grad = mg.tensor(values(1, 2))
+def test_to_converts_in_place(device: str) -> None:
+    m = Leafy().to(device)
+    m.first.grad = mg.tensor(values(1, 2), device=device)
     parameters = list(m.parameters())
     assert m.to("float32") is m
     assert [p is q for p, q in zip(m.parameters(), parameters, strict=True)] == [True] * 5
     assert [t.dtype.name for t in m.state_dict().values()] == ["float32"] * 5 + ["int64"] + ["float32"]
     assert m.first.grad.dtype == np.float32
-    np.testing.assert_array_equal(m.first.grad.data, [1, 2])
+    np.testing.assert_array_equal(host(m.first.grad), [1, 2])
     same = m.first.data
-    assert m.to(np.float32).first.data is same
+    assert m.to(np.float32).to(device).first.data is same
+
+
+def test_to_moves_what_is_trained_and_what_is_not(device: str) -> None:
+    m = Leafy()
+    due = {k: host(v) for k, v in m.state_dict().items()}
+    m.first.grad = mg.tensor(values(1, 2))
+    parameters = list(m.parameters())
+    for there in (device, "cpu"):
+        assert m.to(there) is m
+        assert [p is q for p, q in zip(m.parameters(), parameters, strict=True)] == [True] * 5
+        assert {t.device for t in m.state_dict().values()} == {m.first.grad.device} == {there}
+        assert m.plain.device == "cpu", "no member"
+        assert {k: host(v).tolist() for k, v in m.state_dict().items()} == {k: v.tolist() for k, v in due.items()}
+        np.testing.assert_array_equal(host(m.first.grad), [1, 2])
+    same = m.first.data
     assert m.to("cpu").cpu().first.data is same
 
 
@@ -299,18 +323,18 @@ def test_repr() -> None:
     assert "(layers.1): ReLU()" in repr(Leafy())
 
 
-def test_sequential_is_a_sequence() -> None:
+def test_sequential_is_a_sequence(device: str) -> None:
     a, b, c = nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1)
-    s = nn.Sequential(a, b, c)
+    s = nn.Sequential(a, b, c).to(device)
     assert (len(s), s[0], s[-1]) == (3, a, c)
     assert list(s) == [a, b, c]
     assert list(s[1:]) == [b, c]
-    x = mg.tensor([[1.0, -2.0]])
-    np.testing.assert_array_equal(s[:2](x).data, F.relu(a(x)).data)
+    x = mg.tensor([[1.0, -2.0]], device=device)
+    np.testing.assert_array_equal(host(s[:2](x)), host(F.relu(a(x))))
     s[1] = nn.Identity()
-    np.testing.assert_array_equal(s(x).data, c(a(x)).data)
+    np.testing.assert_array_equal(host(s(x)), host(c(a(x))))
     s.append(nn.Tanh())
-    np.testing.assert_array_equal(s(x).data, F.tanh(c(a(x))).data)
+    np.testing.assert_array_equal(host(s(x)), host(F.tanh(c(a(x)))))
     assert [n for n, _ in s.named_parameters()] == ["0.weight", "0.bias", "2.weight", "2.bias"]
     assert nn.Sequential()(x) is x
 
@@ -347,9 +371,9 @@ def test_a_module_that_contains_itself_is_refused() -> None:
         list(m.parameters())
 
 
-def test_a_module_dies_with_its_last_reference() -> None:
-    m = nn.MLP(2, 3, 1)
-    m(mg.tensor([[1.0, 2.0]])).sum().backward()
+def test_a_module_dies_with_its_last_reference(device: str) -> None:
+    m = nn.MLP(2, 3, 1).to(device)
+    m(mg.tensor([[1.0, 2.0]], device=device)).sum().backward()
     gone = weakref.ref(m)
     gc.disable()
     try:
@@ -359,17 +383,18 @@ def test_a_module_dies_with_its_last_reference() -> None:
         gc.enable()
 
 
-def test_pickle_keeps_values_ties_and_buffers() -> None:
+def test_pickle_keeps_values_ties_buffers_and_the_device(device: str) -> None:
     model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Linear(3, 3))
     model[2].weight = model[0].weight
+    model.to(device)
     mg.optim.Adam(model.parameters())
-    model(mg.tensor(np.arange(6, dtype=np.float32).reshape(2, 3)))
+    model(mg.tensor(np.arange(6, dtype=np.float32).reshape(2, 3), device=device))
     twin = pickle.loads(pickle.dumps(model))
     assert twin[2].weight is twin[0].weight
     assert [type(p) for p in twin.parameters()] == [nn.Parameter] * 5
     for (name, a), (other, b) in zip(model.state_dict().items(), twin.state_dict().items(), strict=True):
-        assert name == other
-        np.testing.assert_array_equal(a.data, b.data)
-        assert not np.shares_memory(a.data, b.data)
+        assert (name, a.device) == (other, b.device)
+        np.testing.assert_array_equal(host(a), host(b))
+        assert not share_memory(a, b)
     with pytest.raises(mg.GraphError, match="only leaf tensors can be pickled"):
         pickle.dumps(model[0].weight * 2)

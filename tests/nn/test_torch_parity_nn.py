@@ -1,4 +1,7 @@
-"""Layers, activations and losses against PyTorch: values and gradients, float64 tightly, float32 loosely."""
+"""Layers, activations and losses against PyTorch: values and gradients, float64 tightly, float32 loosely.
+
+Losses on the CPU only: test_losses.py compares those of a device with the CPU's.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from on_device import host, put
 
 import minigrad as mg
 from minigrad import nn
@@ -21,22 +25,28 @@ DTYPES = tuple(TOLERANCE)
 rng = np.random.default_rng(7)
 
 
-def compare(ours: Callable[..., Any], theirs: Callable[..., Any], arrays: list[np.ndarray], dtype: str) -> None:
+def compare(
+    ours: Callable[..., Any],
+    theirs: Callable[..., Any],
+    arrays: list[np.ndarray],
+    dtype: str,
+    device: str = "cpu",
+) -> None:
     """Equal values and equal gradients of every array, for a random cotangent."""
     arrays = [a.astype(dtype) for a in arrays]
-    mine = [mg.tensor(a, requires_grad=True) for a in arrays]
+    mine = [mg.tensor(a, device=device, requires_grad=True) for a in arrays]
     other = [torch.tensor(a, requires_grad=True) for a in arrays]
     out, expected = ours(*mine), theirs(*other)
     assert out.dtype == np.dtype(dtype)
     assert out.shape == tuple(expected.shape)
     tolerance = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
-    np.testing.assert_allclose(out.data, expected.detach().numpy(), **tolerance)
+    np.testing.assert_allclose(host(out), expected.detach().numpy(), **tolerance)
     g = np.random.default_rng(3).normal(size=out.shape).astype(dtype)
-    out.backward(g)
+    out.backward(put(g, device))
     expected.backward(torch.tensor(g))
     for i, (m, o) in enumerate(zip(mine, other, strict=True)):
         due = np.zeros_like(arrays[i]) if o.grad is None else o.grad.numpy()
-        got = np.zeros_like(arrays[i]) if m.grad is None else m.grad.data
+        got = np.zeros_like(arrays[i]) if m.grad is None else host(m.grad)
         assert got.dtype == np.dtype(dtype)
         np.testing.assert_allclose(got, due, **tolerance, err_msg=f"gradient of argument {i}")
 
@@ -69,8 +79,8 @@ ACTIVATIONS = {
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activation(name: str, dtype: str) -> None:
-    compare(*ACTIVATIONS[name], [X], dtype)
+def test_activation(name: str, dtype: str, device: str) -> None:
+    compare(*ACTIVATIONS[name], [X], dtype, device)
 
 
 Y = rng.normal(size=(6, 4))
@@ -221,7 +231,7 @@ def test_mean_over_no_rows_is_nan_as_in_torch(labels: np.ndarray) -> None:
 
 def copy_state(ours: nn.Module, theirs: Any) -> None:
     """Our values into torch's module, by the same names."""
-    theirs.load_state_dict({k: torch.tensor(v.numpy()) for k, v in ours.state_dict().items()})
+    theirs.load_state_dict({k: torch.tensor(host(v)) for k, v in ours.state_dict().items()})
 
 
 def randomise(module: nn.Module) -> nn.Module:
@@ -279,22 +289,22 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_layer(name: str) -> None:
+def test_layer(name: str, device: str) -> None:
     """Three steps in training mode, one in evaluation: outputs, gradients and the whole state."""
     make, make_torch, shape = LAYERS[name]
-    ours, theirs = randomise(make()), make_torch()
+    ours, theirs = randomise(make().to(device)), make_torch()
     copy_state(ours, theirs)
     for step in range(4):
         if step == 3:
             ours.eval()
             theirs.eval()
         x = np.random.default_rng(step).normal(size=shape) + step
-        compare(ours, theirs, [x], "float64")
+        compare(ours, theirs, [x], "float64", device)
         for (k, p), (tk, tp) in zip(ours.named_parameters(), theirs.named_parameters(), strict=True):
             assert k == tk
-            np.testing.assert_allclose(p.grad.data, tp.grad.numpy(), rtol=1e-10, atol=1e-10, err_msg=k)
+            np.testing.assert_allclose(host(p.grad), tp.grad.numpy(), rtol=1e-10, atol=1e-10, err_msg=k)
         for k, v in theirs.state_dict().items():
-            np.testing.assert_allclose(ours.state_dict()[k].data, v.numpy(), rtol=1e-10, err_msg=k)
+            np.testing.assert_allclose(host(ours.state_dict()[k]), v.numpy(), rtol=1e-10, err_msg=k)
 
 
 def test_state_names_and_repr_are_torchs() -> None:

@@ -13,16 +13,16 @@ CLASSIFICATION = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
 REGRESSION = ("mse", "rmse", "mae", "r2")
 
 
-def sums_of(names: Any, batches: list[tuple[Any, Any]]) -> MetricSums:
+def sums_of(names: Any, batches: list[tuple[Any, Any]], device: str = "cpu") -> MetricSums:
     sums = MetricSums(resolve_metrics(names))
     for prediction, target in batches:
-        sums.add(mg.tensor(prediction), mg.tensor(target))
+        sums.add(mg.tensor(prediction, device=device), mg.tensor(target, device=device))
     return sums
 
 
-def measure(names: Any, prediction: Any, target: Any) -> dict[str, float]:
+def measure(names: Any, prediction: Any, target: Any, device: str = "cpu") -> dict[str, float]:
     """The metrics of one batch."""
-    return sums_of(names, [(prediction, target)]).values()
+    return sums_of(names, [(prediction, target)], device).values()
 
 
 def split(prediction: np.ndarray, target: np.ndarray, sizes: list[int]) -> list[tuple[Any, Any]]:

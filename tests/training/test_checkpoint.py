@@ -57,22 +57,29 @@ SCHEDULES: dict[str, Any] = {
 }
 
 
-def train(checkpoint: Any, callback: Callback, schedule: str = "none", interval: str = "epoch", **kwargs: Any) -> Any:
+def train(
+    checkpoint: Any,
+    callback: Callback,
+    schedule: str = "none",
+    interval: str = "epoch",
+    device: str = "cpu",
+    **kwargs: Any,
+) -> Any:
     """A run with everything that has a state; its history, and the bytes of all that it leaves."""
     mg.manual_seed(3)
-    model = nn.MLP(3, [6], 2, dropout=0.4, normalization="batch")
+    model = nn.MLP(3, [6], 2, dropout=0.4, normalization="batch").to(device)
     optimizer = optim.Adam(model.parameters(), lr=0.05, amsgrad=True)
     scheduler = SCHEDULES[schedule](optimizer)
     if scheduler is not None:
         scheduler.interval = interval
-    loader = data.DataLoader((X, Y), 6, seed=5, weights=np.arange(1.0, 31.0))
+    loader = data.DataLoader((X, Y), 6, seed=5, weights=np.arange(1.0, 31.0), device=device)
     history = mg.fit(
         model,
         loader,
         loss=F.cross_entropy,
         optimizer=optimizer,
         epochs=kwargs.pop("epochs", EPOCHS),
-        validation=data.DataLoader((X[:11], Y[:11]), 4, seed=1),
+        validation=data.DataLoader((X[:11], Y[:11]), 4, seed=1, device=device),
         metrics=("accuracy", "f1"),
         scheduler=scheduler,
         callbacks=callback,
@@ -90,40 +97,41 @@ def train(checkpoint: Any, callback: Callback, schedule: str = "none", interval:
 @pytest.mark.parametrize(
     ("schedule", "interval"), [("none", "epoch"), ("cosine", "epoch"), ("plateau", "epoch"), ("exponential", "step")]
 )
-def test_cut_at_every_step(tmp_path: Path, schedule: str, interval: str, steps: int | None) -> None:
-    _, *whole = train(None, CutAt(None), schedule, interval, patience=3)
-    for step in range(1, EPOCHS * BATCHES + 1):
+def test_cut_at_every_step(tmp_path: Path, schedule: str, interval: str, steps: int | None, device: str) -> None:
+    _, *whole = train(None, CutAt(None), schedule, interval, device, patience=3)
+    every = range(1, EPOCHS * BATCHES + 1) if device == "cpu" else (BATCHES, BATCHES + 3, EPOCHS * BATCHES)
+    for step in every:
         path = tmp_path / f"{step}.safetensors"
         try:
-            train(Checkpoint(path, steps=steps), CutAt(step), schedule, interval, patience=3)
+            train(Checkpoint(path, steps=steps), CutAt(step), schedule, interval, device, patience=3)
         except Cut:
             saved = mg.load(path)["run"]["step"] if path.exists() else 0
             due = range(0, step, steps) if steps else range(0, step, BATCHES)
             assert saved >= max(due, default=0)
-            history, *found = train(Checkpoint(path, steps=steps), CutAt(None), schedule, interval, patience=3)
+            history, *found = train(Checkpoint(path, steps=steps), CutAt(None), schedule, interval, device, patience=3)
             assert found == whole
             assert history.resumed_at == (saved if path.exists() and saved else None)
         else:  # patience had ended it before
             assert step > len(whole[0]) * BATCHES
 
 
-def test_cut_again_and_again(tmp_path: Path) -> None:
-    _, *whole = train(None, CutAt(None), "cosine")
+def test_cut_again_and_again(tmp_path: Path, device: str) -> None:
+    _, *whole = train(None, CutAt(None), "cosine", device=device)
     for step in range(2, EPOCHS * BATCHES, 3):
         with pytest.raises(Cut):
-            train(Checkpoint(tmp_path / "c", steps=1), CutAt(step), "cosine")
-    _, *found = train(Checkpoint(tmp_path / "c"), CutAt(None), "cosine")
+            train(Checkpoint(tmp_path / "c", steps=1), CutAt(step), "cosine", device=device)
+    _, *found = train(Checkpoint(tmp_path / "c"), CutAt(None), "cosine", device=device)
     assert found == whole
 
 
-def test_a_finished_run_is_not_trained_again_and_a_longer_one_goes_on(tmp_path: Path) -> None:
+def test_a_finished_run_is_not_trained_again_and_a_longer_one_goes_on(tmp_path: Path, device: str) -> None:
     path = tmp_path / "c.safetensors"
-    first, *before = train(path, CutAt(None), epochs=2)
-    again, *after = train(path, CutAt(None), epochs=2)
+    first, *before = train(path, CutAt(None), epochs=2, device=device)
+    again, *after = train(path, CutAt(None), epochs=2, device=device)
     assert after == before
     assert (again.stopped, again.reason) == (first.stopped, first.reason) == ("epochs", "2 epochs done")
-    _, *longer = train(path, CutAt(None), epochs=EPOCHS)
-    _, *whole = train(None, CutAt(None), epochs=EPOCHS)
+    _, *longer = train(path, CutAt(None), epochs=EPOCHS, device=device)
+    _, *whole = train(None, CutAt(None), epochs=EPOCHS, device=device)
     assert longer == whole
 
 
@@ -199,7 +207,7 @@ def test_bad_intervals(kwargs: dict[str, Any], error: type[Exception]) -> None:
 
 
 @pytest.mark.parametrize("step", [3, BATCHES, 2 * BATCHES + 1, EPOCHS * BATCHES])
-def test_ctrl_c_waits_for_the_step_and_saves(tmp_path: Path, step: int) -> None:
+def test_ctrl_c_waits_for_the_step_and_saves(tmp_path: Path, step: int, device: str) -> None:
     class Press(CutAt):
         def on_step(self, run: Any) -> None:
             self.count += 1
@@ -208,11 +216,11 @@ def test_ctrl_c_waits_for_the_step_and_saves(tmp_path: Path, step: int) -> None:
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt, match=f"after step {step}, in epoch {-(-step // BATCHES)}"):
-        train(tmp_path / "c", Press(step))
+        train(tmp_path / "c", Press(step), device=device)
     assert signal.getsignal(signal.SIGINT) is before
     assert mg.load(tmp_path / "c")["run"]["step"] == step
-    _, *found = train(tmp_path / "c", CutAt(None))
-    _, *whole = train(None, CutAt(None))
+    _, *found = train(tmp_path / "c", CutAt(None), device=device)
+    _, *whole = train(None, CutAt(None), device=device)
     assert found == whole
 
 

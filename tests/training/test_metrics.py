@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from metric_tools import CLASSIFICATION, REGRESSION, Worst, bias, measure, split, sums_of
+from on_device import host
 
 import minigrad as mg
 from minigrad.training.metrics import METRICS, Metric, MetricSums, resolve_metrics
@@ -55,7 +56,7 @@ def test_every_metric_is_tested() -> None:
 
 
 @given(data=st.data(), count=st.integers(2, 6), n=st.integers(1, 40), seed=st.integers(0, 99))
-def test_classes_equal_sklearn(data: Any, count: int, n: int, seed: int) -> None:
+def test_classes_equal_sklearn(data: Any, count: int, n: int, seed: int, device: str) -> None:
     rng = np.random.default_rng(seed)
     used = data.draw(st.lists(st.integers(0, count - 1), min_size=1, unique=True))  # some classes may be missing
     labels = rng.choice(used, n).astype(data.draw(st.sampled_from(LABEL_DTYPES)))
@@ -64,27 +65,27 @@ def test_classes_equal_sklearn(data: Any, count: int, n: int, seed: int) -> None
     column = data.draw(st.booleans())
     expected = sklearn_classes(labels.astype(int), logits.argmax(axis=1))
     labels = labels[:, None] if column else labels
-    found = measure(CLASSIFICATION, logits, labels)
+    found = measure(CLASSIFICATION, logits, labels, device)
     assert found == pytest.approx(expected, rel=1e-12)
-    assert sums_of(CLASSIFICATION, split(logits, labels, sorted(sizes))).values() == found  # counts are exact
+    assert sums_of(CLASSIFICATION, split(logits, labels, sorted(sizes)), device).values() == found  # counts are exact
 
 
 @given(data=st.data(), n=st.integers(1, 30), seed=st.integers(0, 99))
-def test_two_classes_equal_sklearn(data: Any, n: int, seed: int) -> None:
+def test_two_classes_equal_sklearn(data: Any, n: int, seed: int, device: str) -> None:
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, n).astype(data.draw(st.sampled_from([*LABEL_DTYPES, np.bool_])))
     logits = rng.choice([-2.0, -0.5, 0.0, 0.5, 2.0], n)  # 0 is not positive
     expected = sklearn_classes(labels.astype(int), (logits > 0).astype(int))
     for p in (logits, logits[:, None], np.stack([np.zeros(n), logits], axis=1)):
         for t in (labels, labels[:, None]):
-            assert measure(CLASSIFICATION, p, t) == pytest.approx(expected, rel=1e-12)
+            assert measure(CLASSIFICATION, p, t, device) == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_confusion_matrix_by_hand() -> None:
+def test_a_confusion_matrix_by_hand(device: str) -> None:
     """Class 2 is never due and predicted once, class 3 does not occur at all."""
     labels = np.array([0, 0, 0, 1])
     logits = np.eye(4)[[0, 0, 2, 0]]
-    assert measure(CLASSIFICATION, logits, labels) == pytest.approx(
+    assert measure(CLASSIFICATION, logits, labels, device) == pytest.approx(
         {
             "accuracy": 2 / 4,
             "balanced_accuracy": (2 / 3 + 0) / 2,
@@ -95,37 +96,39 @@ def test_a_confusion_matrix_by_hand() -> None:
     )
 
 
-def test_rows_labelled_minus_100_do_not_count() -> None:
+def test_rows_labelled_minus_100_do_not_count(device: str) -> None:
     logits = np.eye(3)[[0, 1, 2, 0]]
     some, all_ = np.array([0, -100, 1, -100]), np.full(4, -100)
-    assert measure(CLASSIFICATION, logits, some) == measure(CLASSIFICATION, logits[[0, 2]], some[[0, 2]])
-    assert all(math.isnan(v) for v in measure(CLASSIFICATION, logits, all_).values())
+    found = measure(CLASSIFICATION, logits, some, device)
+    assert found == measure(CLASSIFICATION, logits[[0, 2]], some[[0, 2]], device)
+    assert all(math.isnan(v) for v in measure(CLASSIFICATION, logits, all_, device).values())
 
 
 @pytest.mark.parametrize("name", CLASSIFICATION)
 @pytest.mark.parametrize("bad", [3, -1, 0.5, math.nan, math.inf])
-def test_a_label_that_is_no_class_is_an_error_when_read(name: str, bad: float) -> None:
-    sums = sums_of(name, [(np.eye(3), np.array([0.0, bad, 2.0])), (np.eye(3), np.array([0.0, 1.0, bad]))])
+def test_a_label_that_is_no_class_is_an_error_when_read(name: str, bad: float, device: str) -> None:
+    sums = sums_of(name, [(np.eye(3), np.array([0.0, bad, 2.0])), (np.eye(3), np.array([0.0, 1.0, bad]))], device)
     with pytest.raises(ValueError, match=f"{name}: 2 labels are no class; due are 0 to C - 1"):
         sums.values()
 
 
 @pytest.mark.parametrize("name", CLASSIFICATION)
-def test_nan_logits_give_nan_and_infinite_ones_do_not(name: str) -> None:
+def test_nan_logits_give_nan_and_infinite_ones_do_not(name: str, device: str) -> None:
     logits, labels = np.eye(3), np.arange(3)
     logits[0, 0] = math.inf
-    assert measure(name, logits, labels) == {name: 1.0}
+    assert measure(name, logits, labels, device) == {name: 1.0}
     logits[0, 1] = math.nan
-    assert math.isnan(measure(name, logits, labels)[name])
-    assert math.isnan(measure(name, np.array([math.nan, 1.0]), np.array([0, 1]))[name])
+    assert math.isnan(measure(name, logits, labels, device)[name])
+    assert math.isnan(measure(name, np.array([math.nan, 1.0]), np.array([0, 1]), device)[name])
 
 
-def test_counting_is_exact_for_many_rows() -> None:
+def test_counting_is_exact_for_many_rows(device: str) -> None:
     n = 3_000_001
     labels = np.zeros(n, np.uint8)
     labels[:7] = 1
     metric = METRICS["f1"]
-    total = metric.statistics(mg.tensor(np.full(n, -1.0, np.float32)), mg.tensor(labels))
+    prediction = mg.tensor(np.full(n, -1.0, np.float32), device=device)
+    total = host(metric.statistics(prediction, mg.tensor(labels, device=device)))
     assert total.tolist() == [0.0, n - 7, 0.0, 7.0, 0.0]
     assert total.dtype == np.float64
 
@@ -140,7 +143,7 @@ def test_counting_is_exact_for_many_rows() -> None:
     seed=st.integers(0, 99),
     mean=st.sampled_from([0.0, -3.0, 1e4, 1e6]),
 )
-def test_numbers_equal_sklearn(data: Any, n: int, k: int, seed: int, mean: float) -> None:
+def test_numbers_equal_sklearn(data: Any, n: int, k: int, seed: int, mean: float, device: str) -> None:
     rng = np.random.default_rng(seed)
     shape = (n, k) if k else (n,)
     dtype = data.draw(st.sampled_from([np.float32, np.float64]))
@@ -149,61 +152,62 @@ def test_numbers_equal_sklearn(data: Any, n: int, k: int, seed: int, mean: float
     sizes = data.draw(st.lists(st.integers(0, n), max_size=4))
     expected = sklearn_numbers(target.astype(float), prediction.astype(float))
     batches = split(prediction, target, sorted(sizes))
-    for found in (measure(REGRESSION, prediction, target), sums_of(REGRESSION, batches).values()):
+    for found in (measure(REGRESSION, prediction, target, device), sums_of(REGRESSION, batches, device).values()):
         assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
-def test_r2_of_a_large_mean_keeps_its_digits() -> None:
+def test_r2_of_a_large_mean_keeps_its_digits(device: str) -> None:
     rng = np.random.default_rng(0)
     for mean, dtype in ((1e4, np.float32), (1e8, np.float64), (1e12, np.float64)):
         target = (mean + rng.standard_normal(20_000)).astype(dtype)
         prediction = (target + 0.5 * rng.standard_normal(20_000)).astype(dtype)
         # Differences are exact, and scikit-learn's own digits are gone where the mean is large.
         expected = sklearn_numbers(target.astype(float) - mean, prediction.astype(float) - mean)["r2"]
-        found = sums_of("r2", split(prediction, target, [37] * 500)).values()["r2"]
+        found = sums_of("r2", split(prediction, target, [37] * 500), device).values()["r2"]
         assert found == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.mark.parametrize("sizes", [[], [1, 3], [0, 2]])
-def test_r2_of_constant_targets(sizes: list[int]) -> None:
+def test_r2_of_constant_targets(sizes: list[int], device: str) -> None:
     target = np.full(7, 0.1)  # its sums are not exact, and must not pass for a spread
     worse = target.copy()
     worse[4] = 0.2
-    assert sums_of("r2", split(target, target, sizes)).values() == {"r2": 1.0}
-    assert sums_of("r2", split(worse, target, sizes)).values() == {"r2": 0.0}
+    assert sums_of("r2", split(target, target, sizes), device).values() == {"r2": 1.0}
+    assert sums_of("r2", split(worse, target, sizes), device).values() == {"r2": 0.0}
     both = np.stack([np.full(4, 2.0), np.arange(4.0)], axis=1)
-    assert measure("r2", both + 1, both)["r2"] == pytest.approx(sklearn_numbers(both, both + 1)["r2"])
-    assert math.isnan(measure("r2", np.ones(1), np.ones(1))["r2"])
+    assert measure("r2", both + 1, both, device)["r2"] == pytest.approx(sklearn_numbers(both, both + 1)["r2"])
+    assert math.isnan(measure("r2", np.ones(1), np.ones(1), device)["r2"])
 
 
 @pytest.mark.parametrize("name", REGRESSION)
-def test_a_column_is_a_vector_and_never_a_square(name: str) -> None:
+def test_a_column_is_a_vector_and_never_a_square(name: str, device: str) -> None:
     rng = np.random.default_rng(0)
     p, t = rng.standard_normal((2, 9))
-    flat = measure(name, p, t)
+    flat = measure(name, p, t, device)
     assert flat[name] == pytest.approx(sklearn_numbers(t, p)[name])
     for a, b in ((p[:, None], t), (p, t[:, None]), (p[:, None], t[:, None])):
-        assert measure(name, a, b) == flat
-    assert len(METRICS[name].statistics(mg.tensor(p[:, None]), mg.tensor(t))) == (5 if name == "r2" else 2)
+        assert measure(name, a, b, device) == flat
+    statistics = METRICS[name].statistics(mg.tensor(p[:, None], device=device), mg.tensor(t, device=device))
+    assert len(statistics) == (5 if name == "r2" else 2)
 
 
 @pytest.mark.parametrize("name", REGRESSION)
-def test_nan_and_infinity_come_through_without_a_warning(name: str) -> None:
+def test_nan_and_infinity_come_through_without_a_warning(name: str, device: str) -> None:
     target = np.array([1.0, 2.0, 3.0])
-    assert math.isnan(measure(name, np.array([1.0, math.nan, 3.0]), target)[name])
-    assert math.isnan(measure(name, np.array([1.0, math.nan]), np.ones(2))[name])
-    assert math.isnan(measure(name, target, np.array([1.0, math.nan, 3.0]))[name])
-    assert abs(measure(name, np.array([1.0, math.inf, 3.0]), target)[name]) == math.inf
-    assert not math.isfinite(sums_of(name, [(target, target * math.inf)] * 2).values()[name])
-    assert measure(name, np.array([1e200, 0.0, 0.0]), target)[name] == {"mae": pytest.approx(1e200 / 3)}.get(
+    assert math.isnan(measure(name, np.array([1.0, math.nan, 3.0]), target, device)[name])
+    assert math.isnan(measure(name, np.array([1.0, math.nan]), np.ones(2), device)[name])
+    assert math.isnan(measure(name, target, np.array([1.0, math.nan, 3.0]), device)[name])
+    assert abs(measure(name, np.array([1.0, math.inf, 3.0]), target, device)[name]) == math.inf
+    assert not math.isfinite(sums_of(name, [(target, target * math.inf)] * 2, device).values()[name])
+    assert measure(name, np.array([1e200, 0.0, 0.0]), target, device)[name] == {"mae": pytest.approx(1e200 / 3)}.get(
         name, -math.inf if name == "r2" else math.inf
     )
 
 
-def test_integer_targets_are_numbers_too() -> None:
+def test_integer_targets_are_numbers_too(device: str) -> None:
     prediction = np.array([0.5, 2.0, 255.0], np.float32)
     for dtype in (np.uint8, np.int32):
-        assert measure("mae", prediction, np.array([1, 0, 255], dtype)) == {"mae": 2.5 / 3}
+        assert measure("mae", prediction, np.array([1, 0, 255], dtype), device) == {"mae": 2.5 / 3}
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
