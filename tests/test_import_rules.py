@@ -20,6 +20,10 @@ LOWER = {
     "core": {"errors", "backend"},
     "ops": {"errors", "backend", "core"},
     "tensor": {"errors", "backend", "core", "ops"},
+    "creation": {"errors", "backend", "core", "ops"},
+    "linalg": {"ops"},
+    "transforms": {"errors", "backend", "core", "ops", "tensor"},
+    "anomaly": {"errors", "backend", "core"},
     "nn": {"errors", "backend", "core", "ops", "tensor"},
     "optim": {"errors", "backend", "core", "tensor"},
     "data": {"errors", "backend", "core", "ops", "tensor"},
@@ -33,7 +37,7 @@ LOWER = {
 }
 """What each part of the package may import besides itself."""
 LINES_A_FILE = 400
-LINES_OF_CORE = 800
+LINES_OF_CORE = 850
 
 
 def tree_of(path: Path) -> ast.Module:

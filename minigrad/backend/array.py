@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError
-from .device import HOST, Array, device_of, provider_for, provider_of, resolve_device
+from .device import HOST, Array, device_of, on_device, provider_for, provider_of, resolve_device
 
 
 def is_floating(dtype: Any) -> bool:
@@ -69,10 +69,11 @@ def asarray(obj: Any, dtype: Any = None, device: str | None = None, copy: bool =
         array = obj
         if array.dtype.kind not in "fiub":
             raise DTypeError(f"dtype {array.dtype} is not supported: real numbers and booleans are")
-        if dtype is not None and array.dtype != np.dtype(dtype):
-            array = array.astype(dtype)
-        elif copy:
-            array = array.copy()
+        with on_device(provider.device_of(array)):  # CuPy copies to the current device, wherever the array is
+            if dtype is not None and array.dtype != np.dtype(dtype):
+                array = array.astype(dtype)
+            elif copy:
+                array = array.copy()
     return array if device is None else to_device(array, resolve_device(device))
 
 
@@ -166,7 +167,12 @@ def _one(provider: Any, device: str, dtype: Any) -> Array:
 def owned(array: Array) -> Array:
     """A fresh C-contiguous copy that shares memory with nobody; a NumPy scalar becomes a 0-d array."""
     provider = provider_of(array)
-    return np.array(array) if provider is None else array.copy()
+    if provider is None:
+        return np.array(array)
+    if provider is HOST:
+        return array.copy()
+    with on_device(provider.device_of(array)):
+        return array.copy()
 
 
 def aligned_zeros(size: int, dtype: Any, device: str, alignment: int = 256) -> Array:

@@ -6,54 +6,93 @@ over broadcast axes, checks shape and dtype of every gradient, accumulates, and 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from operator import attrgetter
 from typing import Any
 
-from ..backend.array import owned, zeros
+from ..backend.array import owned
+from ..backend.device import on_device
 from ..backend.spec import Spec
 from ..backend.versions import last_write
 from ..errors import DTypeError, GraphError, ShapeError
-from .modes import enable_grad
-from .node import Indexed, Leaf, MultiNode, Node, Output
+from .modes import enable_grad, no_grad
+from .node import Indexed, Leaf, MultiNode, Node, Output, far_devices, hooks_alive
 from .variable import Variable, wrap
 
 _by_index = attrgetter("index")
+_NONE: set[Any] = set()  # never written to
+
+
+class Walk:
+    """What a pass from some roots to some inputs visits, found once for any number of passes.
+
+    order: the nodes newer than `floor` that the roots depend on, newest first.
+    outside: the older ones where the search stopped. A pass over the walk neither enters nor frees them.
+    useful: the nodes through which a gradient can reach one of `inputs`.
+    """
+
+    __slots__ = ("floor", "inputs", "order", "outside", "useful")
+
+    def __init__(self, roots: list[Any], inputs: list[Any], floor: int | None = None) -> None:
+        # nothing that was recorded before the oldest input depends on any of them
+        self.floor = min((abs(node.index) for node in inputs), default=1) - 1 if floor is None else floor
+        self.inputs = inputs
+        self.order, self.outside = reachable(roots, self.floor)
+        self.useful = useful = set(inputs)
+        for node in reversed(self.order):
+            for p in node.parents:
+                if p in useful:
+                    useful.add(node)
+                    break
 
 
 def backward(
     roots: list[Any],
     seeds: list[Any],
-    inputs: list[Any] | None = None,
+    inputs: list[Any] | Walk | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
 ) -> list[Any]:
     """Run the backward pass.
 
     Args:
-        roots: nodes of the outputs.
+        roots: nodes of the outputs, on one device.
         seeds: their cotangents, checked by the caller: raw arrays; with create_graph also tensors.
-        inputs: nodes whose gradients to return; leaves are then left alone. None accumulates into the leaves.
+        inputs: distinct nodes whose gradients to return, or a Walk; leaves are then left alone, and nothing older than
+            every input is looked at. None accumulates into the leaves.
         retain_graph: keep what the nodes saved; None means create_graph.
         create_graph: run the rules on tensors, so that the gradients can be differentiated again.
 
     Returns:
-        One gradient per entry of `inputs` (None where nothing flows to it): raw arrays, or tensors with create_graph.
+        One gradient per input, None where nothing flows to it: arrays in storage of their own; with create_graph
+        tensors, which may share theirs.
 
     Raises:
         GraphError: part of the graph was freed by an earlier pass, or a saved value was overwritten since.
         ShapeError, DTypeError: a rule returned a gradient that does not fit its argument.
     """
-    if create_graph:
-        with enable_grad():
-            return _run(roots, [s if isinstance(s, Variable) else wrap(s) for s in seeds], inputs, retain_graph, True)
-    return _run(roots, seeds, inputs, retain_graph, False)
-
-
-def _run(roots: list[Any], seeds: list[Any], inputs: Any, retain_graph: bool | None, create_graph: bool) -> list[Any]:
+    if not roots:
+        return [None] * len(inputs.inputs if isinstance(inputs, Walk) else inputs or ())
     retain = create_graph if retain_graph is None else retain_graph
-    order = _reachable(roots)
-    useful = None if inputs is None else _leading_to(order, inputs)
-    wanted = frozenset(inputs or ())
+    walk = inputs if inputs is None or isinstance(inputs, Walk) else Walk(roots, inputs)
+    device = roots[0].device
+    if device == "cpu" and not create_graph and not far_devices:
+        return _run(roots, seeds, walk, retain, False)
+    # A rule needs the device of its arrays current. Tensors see to that; on raw arrays there is one device a pass.
+    spread = far_devices and not create_graph and any(n.device != device for n in (walk or Walk(roots, [])).order)
+    with on_device(device), enable_grad() if create_graph else no_grad() if spread else nullcontext():
+        if create_graph or spread:
+            seeds = [s if isinstance(s, Variable) else wrap(s) for s in seeds]
+        found = _run(roots, seeds, walk, retain, create_graph or bool(spread))
+    return [None if g is None else owned(g._data) for g in found] if spread else found
+
+
+def _run(roots: list[Any], seeds: list[Any], walk: Walk | None, retain: bool, create_graph: bool) -> list[Any]:
+    useful = None if walk is None else walk.useful
+    order = reachable(roots)[0] if walk is None else walk.order
+    hooks = hooks_alive[0]
+    hooked = {n for n in order if getattr(n, "hooks", None)} if hooks else _NONE
+    wanted = hooked if walk is None else hooked.union(walk.inputs)
     results: dict[Any, Any] = {}
     pending: dict[Any, Any] = {}  # node -> gradient so far
     summed: set[Any] = set()  # nodes whose gradient is a sum made here, hence ours to add to in place
@@ -69,6 +108,9 @@ def _run(roots: list[Any], seeds: list[Any], inputs: Any, retain_graph: bool | N
             dense = _combine(pieces.pop(node), node)
             g = dense if g is None else g + dense
         if wanted and node in wanted:
+            if node in hooked and g is not None:
+                g = node.hooks.run(node, g, create_graph)
+                summed.discard(node)  # it may be the hook's own
             results[node] = g
         op = node.op
         if op is None:  # an Output
@@ -105,7 +147,7 @@ def _run(roots: list[Any], seeds: list[Any], inputs: Any, retain_graph: bool | N
                     None if parents[1] is None else second(g, out, x, y),
                 )
             else:
-                parts = _apply_rules(op, node, parents, g, out, args, create_graph, inputs is None)
+                parts = op.pull(node, parents, g, out, args, create_graph, useful is None)
 
             position = -1
             for part in parts:
@@ -137,22 +179,35 @@ def _run(roots: list[Any], seeds: list[Any], inputs: Any, retain_graph: bool | N
             node.parents = node.saved = node.out = None
             if op.residual:
                 node.residual = None
-    # what is left has reached a leaf
+    # what is left has reached a leaf, or a node outside
     for leaf, found in pieces.items():
         dense = _combine(found, leaf)
         pending[leaf] = pending[leaf] + dense if leaf in pending else dense
     for leaf, g in pending.items():
-        if inputs is None:
-            _accumulate(leaf, g, create_graph)
-        elif leaf in wanted:
-            results[leaf] = g
-    return [results.get(node) for node in inputs or ()]
+        if hooks and (walk is None or abs(leaf.index) > walk.floor) and leaf.hooks:
+            g = leaf.hooks.run(leaf, g, create_graph)
+            summed.discard(leaf)
+        if walk is not None:
+            if leaf in wanted:
+                results[leaf] = g
+        elif create_graph:
+            with on_device(leaf.device):
+                accumulate(leaf, g, True)
+        else:
+            accumulate(leaf, g, False)
+    if walk is None or create_graph:
+        return [] if walk is None else [results.get(node) for node in walk.inputs]
+    return [None if (g := results.get(n)) is None else g if n in summed and g.ndim else owned(g) for n in walk.inputs]
 
 
-def _reachable(roots: list[Any]) -> list[Any]:
-    """Every node but the leaves that the roots depend on, newest first: each comes after all its users."""
-    order = [root for root in roots if root.__class__ is not Leaf]
+def reachable(roots: list[Any], floor: int = 0) -> tuple[list[Any], set[Any]]:
+    """The nodes newer than `floor` that the roots depend on, newest first: each comes after all its users.
+
+    And the older ones that were met. Leaves, whose index is negative, are never among the first.
+    """
+    order = [root for root in roots if root.index > floor]
     order = order if len(order) < 2 else list(dict.fromkeys(order))
+    outside = {root for root in roots if abs(root.index) <= floor} if floor else _NONE
     seen = set(order)
     stack = order.copy()
     while stack:
@@ -163,21 +218,17 @@ def _reachable(roots: list[Any]) -> list[Any]:
                 "backward, or compute the forward again"
             )
         for p in parents:
-            if p is not None and p.__class__ is not Leaf and p not in seen:
-                seen.add(p)
-                order.append(p)
-                stack.append(p)
+            if p is None:
+                continue
+            if p.index > floor:
+                if p not in seen:
+                    seen.add(p)
+                    order.append(p)
+                    stack.append(p)
+            elif floor and abs(p.index) <= floor:
+                outside.add(p)
     order.sort(key=_by_index, reverse=True)
-    return order
-
-
-def _leading_to(order: list[Any], inputs: list[Any]) -> set[Any]:
-    """The nodes of `order` through which a gradient can reach one of `inputs`."""
-    useful = set(inputs)
-    for node in reversed(order):
-        if any(p in useful for p in node.parents if p is not None):
-            useful.add(node)
-    return useful
+    return order, outside
 
 
 def _lift(node: Node) -> tuple[list[Any], Any]:
@@ -192,51 +243,6 @@ def _lift(node: Node) -> tuple[list[Any], Any]:
         return args, wrap(node.out, node, node.cells[-1])
     nodes = [Output(node, i) if o.dtype.kind == "f" else None for i, o in enumerate(node.out)]
     return args, tuple(map(wrap, node.out, nodes, node.cells[len(args) :]))
-
-
-def _with_zeros(cotangents: list[Any], node: MultiNode, create_graph: bool) -> tuple[Any, ...]:
-    """The cotangents of a multi-output node, zeros where nothing flowed back."""
-    made = [zeros(s.shape, s.dtype, s.device) if g is None else g for g, s in zip(cotangents, node.specs, strict=True)]
-    return tuple(g if isinstance(g, Variable) or not create_graph else wrap(g) for g in made)
-
-
-def _apply_rules(
-    op: Any, node: Node, parents: Any, g: Any, out: Any, args: Any, create_graph: bool, into_leaves: bool
-) -> Any:
-    """The gradients of all arguments, for ops of any kind.
-
-    A raw rule is given the gradient storage of those leaves that it may write to directly.
-    """
-    if node.__class__ is MultiNode:
-        g = _with_zeros(g, node, create_graph)
-    params = node.params
-    raw = op.vjp_raw is not None and not create_graph
-    if op.vjp_all is None and not raw:
-        return [None if p is None else r(g, out, *args, **params) for p, r in zip(parents, op.vjps, strict=True)]
-    needs: list[bool] = []
-    dest: list[Any] = []
-    given: list[Leaf] = []
-    for p in parents:
-        needs.append(p is not None)
-        # not twice for one leaf in one call: the rule's second write would not know of the first
-        if raw and into_leaves and p.__class__ is Leaf and p.is_writable(node.dtype) and p not in given:
-            dest.append((p.array, p.live))
-            given.append(p)
-        else:
-            dest.append(None)
-    if raw:
-        parts = op.vjp_raw(dest, needs, g, out, node.residual, *args, **params)
-    else:
-        parts = op.vjp_all(needs, g, out, *args, **params)
-    if len(parts) != len(parents):
-        raise GraphError(
-            f"the gradient rule of {op.name} returned {len(parts)} gradient(s) for {len(parents)} arguments; "
-            "return a tuple with None where `needs` is false"
-        )
-    for leaf in given:
-        if parts[parents.index(leaf)] is None:
-            leaf.written()
-    return parts
 
 
 def _combine(pieces: list[Indexed], node: Any) -> Any:
@@ -267,7 +273,7 @@ def _fit(part: Any, parent: Any, node: Node, position: int) -> Any:
     return part
 
 
-def _accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
+def accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
     """Add a gradient to a leaf. Never keeps `g` itself, which other nodes may share."""
     node = None
     if create_graph or leaf.grad_node is not None:

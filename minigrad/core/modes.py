@@ -14,10 +14,10 @@ class _Mode(threading.local):
 mode = _Mode()
 
 
-class _SetRecording(ContextDecorator):
-    """Sets the mode on entry and restores it on exit; usable as a decorator, re-entrant."""
+class no_grad(ContextDecorator):
+    """Context manager and decorator: operations inside are not recorded. One object may be entered again."""
 
-    value: bool
+    value = False
 
     def __init__(self) -> None:
         self._previous: list[bool] = []
@@ -29,17 +29,11 @@ class _SetRecording(ContextDecorator):
     def __exit__(self, *_: Any) -> None:
         mode.recording = self._previous.pop()
 
-    def _recreate_cm(self) -> _SetRecording:  # one object a call, so that a decorated function may recurse
+    def _recreate_cm(self) -> no_grad:  # one object a call, so that a decorated function may recurse
         return type(self)()
 
 
-class no_grad(_SetRecording):
-    """Context manager and decorator: operations inside are not recorded."""
-
-    value = False
-
-
-class enable_grad(_SetRecording):
+class enable_grad(no_grad):
     """Context manager and decorator: operations inside are recorded again."""
 
     value = True

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from .op import Op
 
 
+hooks_alive = [0]
+"""How many nodes have hooks (tensor/hooks.py): with none, a pass does not look for them."""
+
+
+far_devices: set[str] = set()
+"""Devices other than the CPU and the first GPU on which something was recorded: none, and every array is in reach."""
+
+
 class Node(Spec):
     """One recorded call. Shape, dtype and device are its output's.
 
@@ -24,9 +32,10 @@ class Node(Spec):
     cells: version cells of the saved arrays, by argument position, None where not saved or not a tensor's; after
         them those of the outputs, where the op saves them.
     parents: per argument the Node, Leaf or Output that it came from, or None where untracked.
+    hooks: unset until there is one; its run(node, g, create_graph) returns the gradient to go on with.
     """
 
-    __slots__ = ("cells", "index", "op", "out", "params", "parents", "residual", "saved")
+    __slots__ = ("cells", "hooks", "index", "op", "out", "params", "parents", "residual", "saved")
 
     op: Op
     parents: Any
@@ -50,7 +59,7 @@ class MultiNode(Node):
 
 
 class Output(Spec):
-    """One output of a MultiNode; its only parent."""
+    """One output of a MultiNode; its only parent. Its hooks are the parent's, which sees the whole gradient."""
 
     __slots__ = ("index", "parents", "position")
     op = None
@@ -66,6 +75,8 @@ class Output(Spec):
 class Leaf(Spec):
     """The gradient cell of a leaf tensor.
 
+    index: minus the time when it was made, so that a search for nodes newer than some time leaves it out.
+    cell: version cell of the tensor's storage.
     array: storage of the gradient; of a packed parameter its view of the flat buffer, for good.
     live: whether there is a gradient (a packed view keeps stale numbers after zero_grad).
     grad_node: graph of the gradient, after create_graph.
@@ -73,13 +84,15 @@ class Leaf(Spec):
     store, position: the flat store that holds a packed parameter, and its place there.
     """
 
-    __slots__ = ("__weakref__", "array", "grad_cell", "grad_node", "index", "live", "position", "store")
+    __slots__ = ("array", "cell", "grad_cell", "grad_node", "hooks", "index", "live", "position", "store")
     op = None
     parents = ()
 
-    def __init__(self, shape: tuple[int, ...], dtype: Any, device: str) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: Any, device: str, cell: VersionCell | None = None) -> None:
         super().__init__(shape, dtype, device)
-        self.index = next_index()
+        self.index = -next_index()
+        self.cell = cell
+        self.hooks: Any = None
         self.array: Any = None
         self.live = False
         self.grad_node: Any = None
@@ -89,7 +102,7 @@ class Leaf(Spec):
 
     def is_writable(self, dtype: Any) -> bool:
         """Whether a raw rule may write a gradient of this dtype straight into the storage."""
-        return self.dtype is dtype and self.array is not None and self.grad_node is None
+        return self.dtype is dtype and self.array is not None and self.grad_node is None and self.hooks is None
 
     def written(self, node: Any = None) -> None:
         """Note that the storage holds a new gradient, and the graph that leads to it."""

@@ -13,14 +13,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
+from weakref import WeakSet
 
-from ..backend.array import is_floating
+from ..backend.array import is_floating, zeros
 from ..backend.device import HOST, common_provider, compute, device_of, provider_of
 from ..backend.spec import Spec
 from ..backend.versions import next_index
 from ..errors import GraphError
 from .modes import mode
-from .node import MultiNode, Node, Output
+from .node import Leaf, MultiNode, Node, Output, far_devices
 from .variable import Variable, wrap
 
 Rule = Callable[..., Any]
@@ -53,6 +54,8 @@ class Op:
     """Subclasses with a short way for calls of so many arrays (ops/short_calls.py)."""
     takes: ClassVar[frozenset[str]] = frozenset()
     """Of "params", "view" and "residual", what a short way can deal with."""
+    instances: ClassVar[WeakSet[Op]] = WeakSet()
+    """Every op there is."""
 
     def __new__(cls, name: str, forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Op:
         kinds = [p.kind for p in inspect.signature(forward).parameters.values()][1:]
@@ -99,19 +102,17 @@ class Op:
         count = 0 if saves is None else 1 if self.variadic else len(positional)
         self.drops = tuple(i for i in range(count) if self.variadic or i not in (saves or ()))
         self.rules_complete = False
+        Op.instances.add(self)
 
     def __repr__(self) -> str:
         return f"<Op {self.name}>"
 
     def defvjp(self, *rules: Rule | None) -> Op:
-        """Set one rule per positional array argument.
+        """Set one rule per positional array argument; returns the op.
 
         Args:
             *rules: `rule(g, out, *args, **params)` returns the gradient of that argument; None where the op is not
                 differentiable. A rule runs only when its argument is tracked.
-
-        Returns:
-            This op.
         """
         if len(rules) != len(self.arg_names) or self.variadic:
             raise ValueError(
@@ -124,14 +125,11 @@ class Op:
         return self
 
     def defvjp_all(self, rule: Rule) -> Op:
-        """Set one rule for all arguments, for ops whose gradients share work.
+        """Set one rule for all arguments, for ops whose gradients share work; returns the op.
 
         Args:
             rule: `rule(needs, g, out, *args, **params)` returns a tuple with one gradient per argument, None where
                 `needs` is false.
-
-        Returns:
-            This op.
         """
         self.vjp_all = rule
         self.arity = 0
@@ -139,14 +137,11 @@ class Op:
         return self
 
     def def_raw_vjp(self, rule: Rule) -> Op:
-        """Add a first-order rule on raw arrays; the ordinary rule still serves create_graph.
+        """Add a first-order rule on raw arrays; the ordinary rule still serves create_graph. Returns the op.
 
         Args:
             rule: `rule(dest, needs, g, out, residual, *args, **params)` returns a tuple as for `defvjp_all`.
                 `dest[i]`, where not None, is (array, accumulate): write the gradient there and return None for it.
-
-        Returns:
-            This op.
         """
         self.vjp_raw = rule
         self.arity = 0
@@ -231,7 +226,9 @@ class Op:
         node.op = self
         node.shape = out.shape
         node.dtype = out.dtype
-        node.device = "cpu" if out.__class__ is HostArray else device_of(out)
+        node.device = device = "cpu" if out.__class__ is HostArray else device_of(out)
+        if device != "cpu" and device != "cuda:0":
+            far_devices.add(device)
         node.parents = parents
         node.saved = arrays
         node.cells = cells
@@ -253,6 +250,47 @@ class Op:
                 a = provider.xp.asarray(a)
             result.append(a)
         return result
+
+    def pull(
+        self, node: Any, parents: Sequence[Any], g: Any, out: Any, args: Any, create_graph: bool, into_leaves: bool
+    ) -> Sequence[Any]:
+        """The gradients of all arguments of a recorded call, for ops of any kind.
+
+        None stands for no gradient: among `parents` where none is asked for, in the cotangents `g` of a MultiNode where
+        nothing flowed back, in the answer also where a raw rule has written straight into a leaf (`into_leaves`).
+        """
+        if node.__class__ is MultiNode:
+            g = tuple(zeros(s.shape, s.dtype, s.device) if x is None else x for x, s in zip(g, node.specs, strict=True))
+            g = tuple(x if isinstance(x, Variable) or not create_graph else wrap(x) for x in g)
+        params = node.params
+        raw = self.vjp_raw is not None and not create_graph
+        if self.vjp_all is None and not raw:
+            return [None if p is None else r(g, out, *args, **params) for p, r in zip(parents, self.vjps, strict=True)]  # type: ignore[misc]
+        needs: list[bool] = []
+        dest: list[Any] = []
+        given: list[Any] = []
+        for p in parents:
+            needs.append(p is not None)
+            # not twice for one leaf in one call: the rule's second write would not know of the first
+            if raw and into_leaves and p.__class__ is Leaf and p.is_writable(node.dtype) and p not in given:
+                dest.append((p.array, p.live))
+                given.append(p)
+            else:
+                dest.append(None)
+        rule: Any = self.vjp_raw if raw else self.vjp_all
+        if raw:
+            parts = rule(dest, needs, g, out, node.residual, *args, **params)
+        else:
+            parts = rule(needs, g, out, *args, **params)
+        if len(parts) != len(parents):
+            raise GraphError(
+                f"the gradient rule of {self.name} returned {len(parts)} gradient(s) for {len(parents)} arguments; "
+                "return a tuple with None where `needs` is false"
+            )
+        for leaf in given:
+            if parts[parents.index(leaf)] is None:
+                leaf.written()
+        return parts
 
     def traces(self, parents: Sequence[Any]) -> bool:
         """Whether a call with these parents is recorded.

@@ -2,44 +2,65 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from ..backend import gemm
-from ..core.engine import sum_to
 from ..core.op import Op
 from ..errors import ShapeError
-from .shape import expand_dims, swapaxes
+from .alignment import common_shape
+from .arguments import no_out
+from .contraction import Labels, contract
+from .joining import as_arrays
+
+NUMPY = NUMPY_LINALG = ("matmul",)
 
 
 def _matmul(xp: Any, x: Any, y: Any) -> Any:
-    if x.ndim == y.ndim == 2 and x.dtype == y.dtype:
+    if x.dtype != y.dtype or y.ndim > 2:
+        return xp.matmul(x, y)
+    if x.ndim == y.ndim == 2:
         return gemm.matmul(x, y)
+    if x.ndim > 2 and y.ndim == 2 and x.size and y.size:  # one product of all rows; matmul would take one a matrix
+        return gemm.matmul(x.reshape(-1, x.shape[-1]), y).reshape((*x.shape[:-1], y.shape[1]))
+    if xp is not np and x.ndim <= 2:  # unlike the array library's product, fit for a stream that captures
+        rows = x if x.ndim == 2 else x.reshape(1, x.size)
+        columns = y if y.ndim == 2 else y.reshape(y.size, 1)
+        return gemm.matmul(rows, columns).reshape(x.shape[:-1] + y.shape[1:])
     return xp.matmul(x, y)
 
 
-def _as_matrices(x: Any, y: Any, g: Any) -> tuple[Any, Any, Any]:
-    """x (..., m, k), y (..., k, n) and g (..., m, n), with the axes that matmul adds to vectors made explicit."""
-    if x.ndim == 1 and y.ndim == 1:
-        return x.reshape((1, x.shape[0])), y.reshape((y.shape[0], 1)), g.reshape((1, 1))
-    if x.ndim == 1:
-        return x.reshape((1, x.shape[0])), y, expand_dims(g, -2)
-    if y.ndim == 1:
-        return x, y.reshape((y.shape[0], 1)), expand_dims(g, -1)
-    return x, y, g
+@lru_cache(maxsize=256)
+def _labels(x: int, y: int) -> tuple[Labels, Labels, Labels]:
+    """Labels of the axes of x, y and x @ y: batch axes are negative, counted from the right."""
+    xl = (0,) if x == 1 else (*range(-x, -2), 1, 0)
+    yl = (0,) if y == 1 else (*range(-y, -2), 0, 2)
+    batch = tuple(range(-max(x, y), -2))
+    return xl, yl, (*batch, *((1,) if x > 1 else ()), *((2,) if y > 1 else ()))
 
 
 def _matmul_vjp_x(g: Any, out: Any, x: Any, y: Any) -> Any:
     if x.ndim == y.ndim == 2:
         return g @ y.T
-    matrix, other, g = _as_matrices(x, y, g)
-    return sum_to(g @ swapaxes(other, -1, -2), matrix.shape).reshape(x.shape)
+    xl, yl, ol = _labels(x.ndim, y.ndim)
+    return _to_operand(g, ol, y, yl, x, xl)
 
 
 def _matmul_vjp_y(g: Any, out: Any, x: Any, y: Any) -> Any:
     if x.ndim == y.ndim == 2:
         return x.T @ g
-    other, matrix, g = _as_matrices(x, y, g)
-    return sum_to(swapaxes(other, -1, -2) @ g, matrix.shape).reshape(y.shape)
+    xl, yl, ol = _labels(x.ndim, y.ndim)
+    return _to_operand(g, ol, x, xl, y, yl)
+
+
+def _to_operand(g: Any, gl: Labels, other: Any, others: Labels, x: Any, xl: Labels) -> Any:
+    """The gradient of x, summed over the axes along which x was repeated without making them."""
+    broadcast = {n for n, length in zip(xl, x.shape, strict=True) if length == 1 and n < 0}
+    kept = tuple(n for n in xl if n not in broadcast)
+    found = contract(g, gl, other, others, kept)
+    return found.reshape(x.shape) if broadcast else found
 
 
 def _matmul_raw_vjp(dest: Any, needs: Any, g: Any, out: Any, residual: Any, x: Any, y: Any) -> tuple[Any, Any]:
@@ -78,28 +99,34 @@ matmul_.defvjp_all(
 matmul_.def_raw_vjp(_matmul_raw_vjp)
 
 
-def matmul(x: Any, y: Any) -> Any:
-    """The matrix product x @ y, by NumPy's rules for vectors, matrices and stacks of matrices.
+def matmul(x1: Any, x2: Any, /, out: Any = None) -> Any:
+    """The matrix product x1 @ x2, by NumPy's rules for vectors, matrices and stacks of matrices.
 
     Args:
-        x: (..., m, k) or (k,), array or Tensor.
-        y: (..., k, n) or (k,); leading axes broadcast.
+        x1: (..., m, k) or (k,), array or Tensor.
+        x2: (..., k, n) or (k,); leading axes broadcast.
+        out: not supported.
 
     Returns:
         (..., m, n), without the axis of a vector operand: an array, or a Tensor where an operand is one.
 
     Raises:
-        ShapeError: an operand is 0-d, or the inner lengths differ.
+        ShapeError: an operand is 0-d, the inner lengths differ, or the leading axes do not broadcast.
     """
-    a, b = getattr(x, "shape", None), getattr(y, "shape", None)
-    if a is not None and b is not None:
-        if not a or not b:
-            raise ShapeError(
-                f"matmul: operands must have at least one dimension, got shapes {a} and {b}; use * for scalars"
-            )
-        if a[-1] != b[-2 if len(b) > 1 else 0]:
-            raise ShapeError(
-                f"matmul: inner lengths differ: {a} @ {b} (the last axis of the first must equal the "
-                f"{'second to last' if len(b) > 1 else 'only'} axis of the second)"
-            )
-    return matmul_(x, y)
+    no_out("matmul", out)
+    a, b = getattr(x1, "shape", None), getattr(x2, "shape", None)
+    if a is None or b is None:
+        x1, x2 = as_arrays("matmul", (x1, x2))
+        a, b = x1.shape, x2.shape
+    if not a or not b:
+        raise ShapeError(
+            f"matmul: operands must have at least one dimension, got shapes {a} and {b}; use * for scalars"
+        )
+    if a[-1] != b[-2 if len(b) > 1 else 0]:
+        raise ShapeError(
+            f"matmul: inner lengths differ: {a} @ {b} (the last axis of the first must equal the "
+            f"{'second to last' if len(b) > 1 else 'only'} axis of the second)"
+        )
+    if len(a) > 2 < len(b):
+        common_shape("matmul", a[:-2], b[:-2])
+    return matmul_(x1, x2)

@@ -1,103 +1,40 @@
-"""The part of a Tensor that NumPy users know: operators, comparisons, methods, NumPy's protocols.
+"""The part of a Tensor that NumPy users know as methods of ndarray, and NumPy's two protocols.
 
-Each method is one line that names the function that does the work; its documentation is there.
+Each method is one line that names the function that does the work; its documentation is there. Names, order and
+defaults of the parameters are ndarray's.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..core.variable import Variable
-from ..ops import elementwise as ew
+from ..ops import (
+    bounds,
+    cumulative,
+    moments,
+    parts,
+    product_reductions,
+    products,
+    reduce,
+    repetition,
+    rounding,
+    selection,
+    shape,
+    sorting,
+    triangles,
+)
 from ..ops import index as ix
-from ..ops import linalg, reduce, shape
 from . import numpy_protocols
+from .operators import Operators
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
 
-# An Op is an object with a __call__; the bound method skips a look-up that costs as much as a small addition.
-_add, _subtract, _multiply = ew.add.__call__, ew.subtract.__call__, ew.multiply.__call__
-_divide, _negative, _absolute = ew.divide.__call__, ew.negative.__call__, ew.absolute.__call__
-
-
-class ArrayMethods(Variable):
-    """NumPy's ndarray interface over differentiable operations."""
+class ArrayMethods(Operators):
+    """ndarray's methods over differentiable operations."""
 
     __slots__ = ()
-
-    # --- operators --------------------------------------------------------------------------------------------------
-
-    def __add__(self, other: Any) -> Tensor:
-        return _add(self, other)
-
-    def __radd__(self, other: Any) -> Tensor:
-        return _add(other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return _subtract(self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return _subtract(other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return _multiply(self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return _multiply(other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return _divide(self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return _divide(other, self)
-
-    def __pow__(self, other: Any) -> Tensor:
-        return ew.power(self, other)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return ew.power(other, self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return linalg.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return linalg.matmul(other, self)
-
-    def __neg__(self) -> Tensor:
-        return _negative(self)
-
-    def __pos__(self) -> Tensor:
-        return _add(self, 0)
-
-    def __abs__(self) -> Tensor:
-        return _absolute(self)
-
-    def __eq__(self, other: Any) -> Any:
-        return ew.equal(self, other)
-
-    def __ne__(self, other: Any) -> Any:
-        return ew.not_equal(self, other)
-
-    def __lt__(self, other: Any) -> Any:
-        return ew.less(self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return ew.less_equal(self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return ew.greater(self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return ew.greater_equal(self, other)
-
-    __hash__ = object.__hash__
-
-    def __getitem__(self, index: Any) -> Tensor:
-        return ix.getitem(self, index)
-
-    # --- NumPy's methods ----------------------------------------------------------------------------------------------
 
     @property
     def T(self) -> Tensor:
@@ -109,35 +46,81 @@ class ArrayMethods(Variable):
         """The last two axes exchanged."""
         return shape.swapaxes(self, -1, -2)
 
-    def sum(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
-        return reduce.sum(self, axis=axis, dtype=dtype, keepdims=keepdims)
+    @property
+    def real(self) -> Tensor:
+        """The tensor itself: its numbers are real."""
+        return parts.real(self)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return reduce.mean(self, axis=axis, keepdims=keepdims)
+    @property
+    def imag(self) -> Tensor:
+        """Zeros."""
+        return parts.imag(self)
 
-    def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
-        return reduce.var(self, axis=axis, ddof=ddof, keepdims=keepdims)
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return int(self._data.dtype.itemsize)
 
-    def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Tensor:
-        return reduce.std(self, axis=axis, ddof=ddof, keepdims=keepdims)
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return int(self._data.nbytes)
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return reduce.max(self, axis=axis, keepdims=keepdims)
+    # --- reductions ---------------------------------------------------------------------------------------------------
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        return reduce.min(self, axis=axis, keepdims=keepdims)
+    def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **more: Any) -> Tensor:
+        return reduce.sum(self, axis, dtype, out, keepdims, **more)
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        return reduce.argmax(self, axis=axis, keepdims=keepdims)
+    def prod(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **more: Any) -> Tensor:
+        return product_reductions.prod(self, axis, dtype, out, keepdims, **more)
 
-    def reshape(self, *shape_: Any) -> Tensor:
-        return shape.reshape(self, shape_[0] if len(shape_) == 1 else shape_)
+    def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **more: Any) -> Tensor:
+        return moments.mean(self, axis, dtype, out, keepdims, **more)
 
-    def ravel(self) -> Tensor:
-        return shape.reshape(self, -1)
+    def var(
+        self, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: bool = False, **more: Any
+    ) -> Tensor:
+        return moments.var(self, axis, dtype, out, ddof, keepdims, **more)
 
-    def flatten(self) -> Tensor:
-        return shape.reshape(self, -1)
+    def std(
+        self, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: bool = False, **more: Any
+    ) -> Tensor:
+        return moments.std(self, axis, dtype, out, ddof, keepdims, **more)
+
+    def max(self, axis: Any = None, out: Any = None, keepdims: bool = False, **more: Any) -> Tensor:
+        return reduce.max(self, axis, out, keepdims, **more)
+
+    def min(self, axis: Any = None, out: Any = None, keepdims: bool = False, **more: Any) -> Tensor:
+        return reduce.min(self, axis, out, keepdims, **more)
+
+    def all(self, axis: Any = None, out: Any = None, keepdims: bool = False, **more: Any) -> Tensor:
+        return reduce.all(self, axis, out, keepdims, **more)
+
+    def any(self, axis: Any = None, out: Any = None, keepdims: bool = False, **more: Any) -> Tensor:
+        return reduce.any(self, axis, out, keepdims, **more)
+
+    def argmax(self, axis: int | None = None, out: Any = None, *, keepdims: bool = False) -> Tensor:
+        return reduce.argmax(self, axis, out, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, out: Any = None, *, keepdims: bool = False) -> Tensor:
+        return reduce.argmin(self, axis, out, keepdims=keepdims)
+
+    def cumsum(self, axis: int | None = None, dtype: Any = None, out: Any = None) -> Tensor:
+        return cumulative.cumsum(self, axis, dtype, out)
+
+    def cumprod(self, axis: int | None = None, dtype: Any = None, out: Any = None) -> Tensor:
+        return product_reductions.cumprod(self, axis, dtype, out)
+
+    # --- shape --------------------------------------------------------------------------------------------------------
+
+    def reshape(self, *shape_: Any, order: str = "C") -> Tensor:
+        return shape.reshape(self, shape_[0] if len(shape_) == 1 else shape_, order)
+
+    def ravel(self, order: str = "C") -> Tensor:
+        return shape.ravel(self, order)
+
+    def flatten(self, order: str = "C") -> Tensor:
+        return shape.ravel(self, order)
 
     def transpose(self, *axes: Any) -> Tensor:
         return shape.transpose(self, None if not axes else axes[0] if len(axes) == 1 else axes)
@@ -146,16 +129,59 @@ class ArrayMethods(Variable):
         return shape.swapaxes(self, axis1, axis2)
 
     def squeeze(self, axis: Any = None) -> Tensor:
-        return shape.squeeze(self, axis=axis)
+        return shape.squeeze(self, axis)
 
-    def take(self, indices: Any, axis: int | None = None) -> Tensor:
-        return ix.take(self, indices, axis=axis)
+    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+        return repetition.repeat(self, repeats, axis)
 
-    def clip(self, a_min: Any = None, a_max: Any = None) -> Tensor:
-        return ew.clip(self, a_min, a_max)
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        return triangles.diagonal(self, offset, axis1, axis2)
 
-    def dot(self, other: Any) -> Tensor:
-        return linalg.matmul(self, other)
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Tensor:
+        return triangles.trace(self, offset, axis1, axis2, dtype)
+
+    # --- selection and order ------------------------------------------------------------------------------------------
+
+    def take(self, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Tensor:
+        return ix.take(self, indices, axis, out, mode)
+
+    def compress(self, condition: Any, axis: int | None = None) -> Tensor:
+        return selection.compress(condition, self, axis)
+
+    def choose(self, choices: Any, out: Any = None, mode: str = "raise") -> Tensor:
+        return selection.choose(self, choices, out, mode)
+
+    def nonzero(self) -> tuple[Tensor, ...]:
+        return selection.nonzero(self)
+
+    def argsort(self, axis: int | None = -1, kind: Any = None) -> Tensor:
+        return sorting.argsort(self, axis, kind)
+
+    def argpartition(self, kth: Any, axis: int | None = -1) -> Tensor:
+        return sorting.argpartition(self, kth, axis)
+
+    def searchsorted(self, v: Any, side: str = "left", sorter: Any = None) -> Tensor:
+        return sorting.searchsorted(self, v, side, sorter)
+
+    def sort(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Refused: ndarray.sort works in place and returns None."""
+        raise TypeError("Tensor.sort would sort in place, as ndarray.sort does: use mg.sort(t), which returns a Tensor")
+
+    # --- elementwise --------------------------------------------------------------------------------------------------
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        return bounds.clip(self, min, max)
+
+    def round(self, decimals: int = 0) -> Tensor:
+        return rounding.round(self, decimals)
+
+    def conj(self) -> Tensor:
+        return parts.conjugate(self)
+
+    conjugate = conj
+
+    def dot(self, b: Any) -> Tensor:
+        return products.dot(self, b)
 
     # --- NumPy's protocols --------------------------------------------------------------------------------------------
 

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 
 from ..backend import array as arrays
-from ..backend.device import Array, device_of, on_device, provider_of, resolve_device
+from ..backend.device import Array, device_of, on_device, resolve_device
+from ..backend.spec import check_like
 from ..backend.versions import mark_written
 from ..core import engine
 from ..core.modes import mode
 from ..core.node import Leaf
 from ..core.variable import Variable, wrap
-from ..errors import DeviceError, DTypeError, GraphError, ShapeError
+from ..errors import DTypeError, GraphError, ShapeError
 from ..ops import elementwise as ew
 from ..ops import shape
-from .conversions import Conversions
+from .hooks import Hookable
 
 
 def as_raw(x: Any) -> Any:
@@ -26,7 +27,7 @@ def as_raw(x: Any) -> Any:
     return x._data if isinstance(x, Variable) else x
 
 
-class Tensor(Conversions):
+class Tensor(Hookable):
     """An array that records what is done with it, so that gradients can be computed.
 
     Args:
@@ -36,9 +37,7 @@ class Tensor(Conversions):
         requires_grad: collect a gradient in `.grad` when backward runs.
     """
 
-    __slots__ = ("_leaf",)
-    # Results of operations leave _leaf unset: it exists only on tensors that have been leaves with a gradient.
-    _leaf: Leaf
+    __slots__ = ()
 
     def __init__(self, obj: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> None:
         if isinstance(obj, (list, tuple)) and any(isinstance(x, Variable) for x in obj):
@@ -110,7 +109,7 @@ class Tensor(Conversions):
                     f"only floating-point tensors can require a gradient, got dtype {self.dtype}; "
                     "use .astype('float32') first"
                 )
-            self._leaf = leaf = Leaf(self.shape, self.dtype, self.device)
+            self._leaf = leaf = Leaf(self.shape, self.dtype, self.device, self._cell)
         return leaf
 
     def requires_grad_(self, value: bool = True) -> Tensor:
@@ -133,7 +132,7 @@ class Tensor(Conversions):
         if not self.is_leaf:
             raise GraphError("only a leaf tensor has a .grad to assign")
         raw = as_raw(value)
-        self._check_like("assignment to .grad", raw)
+        check_like("assignment to .grad", raw, self)
         leaf = self._gradient_cell()
         if leaf.store is None:
             if not raw.flags.c_contiguous:
@@ -176,12 +175,8 @@ class Tensor(Conversions):
             if isinstance(seed, (int, float)) and self.size == 1:
                 value, seed = seed, arrays.owned(arrays.ones_like(self._data))
                 seed *= value
-            self._check_like("gradient passed to backward", as_raw(seed))
-        if type(self._data) is np.ndarray:
-            engine.backward([self._node], [seed], None, retain_graph, create_graph)
-        else:
-            with on_device(self.device):
-                engine.backward([self._node], [seed], None, retain_graph, create_graph)
+            check_like("gradient passed to backward", as_raw(seed), self)
+        engine.backward([self._node], [seed], None, retain_graph, create_graph)
 
     def detach(self) -> Tensor:
         """The same storage without a graph."""
@@ -252,24 +247,12 @@ class Tensor(Conversions):
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
-    def _check_like(self, what: str, raw: Any) -> None:
-        """Raise unless `raw` is an array of this tensor's shape, dtype and device."""
-        if provider_of(raw) is None:
-            raise DTypeError(f"{what}: an array or Tensor is due, got {type(raw).__name__}")
-        if raw.shape != self.shape:
-            raise ShapeError(f"{what}: shape {self.shape} is due, got {raw.shape}")
-        if raw.dtype != self.dtype:
-            raise DTypeError(
-                f"{what}: dtype {self.dtype} is due, got {raw.dtype}; convert it, or change the tensor with .to(dtype)"
-            )
-        if device_of(raw) != self.device:
-            raise DeviceError(f"{what}: device {self.device} is due, got {device_of(raw)}; move one with .to(device)")
-
     def _write(self, what: str, raw: Any) -> None:
         """Copy values of the same shape, dtype and device into the storage, and let the tape know."""
-        self._check_like(what, raw)
+        check_like(what, raw, self)
         if raw is not self._data:
-            self._data[...] = raw
+            with on_device(self.device):
+                self._data[...] = raw
         mark_written(self._cell)
 
     def _rebind(self, array: Array) -> None:
@@ -289,7 +272,9 @@ class Tensor(Conversions):
         leaf.clear()
         leaf.shape, leaf.dtype, leaf.device = array.shape, array.dtype, device_of(array)
         if gradient is not None:
-            leaf.array = arrays.to_device(arrays.owned(gradient._data).astype(leaf.dtype), leaf.device)
+            with on_device(gradient.device):
+                values = arrays.owned(gradient._data).astype(leaf.dtype)
+            leaf.array = arrays.to_device(values, leaf.device)
             leaf.live = True
 
     def _inplace(self, op: Any, symbol: str, other: Any) -> Tensor:
@@ -307,7 +292,8 @@ class Tensor(Conversions):
             raise DTypeError(
                 f"in-place {symbol}: a result of dtype {result.dtype} does not fit a tensor of {self.dtype}"
             )
-        self._data[...] = result
+        with on_device(self.device):
+            self._data[...] = result
         mark_written(self._cell)
         return self
 
@@ -329,12 +315,13 @@ class Tensor(Conversions):
     def __setitem__(self, index: Any, value: Any) -> None:
         if mode.recording and (self._node is not None or (isinstance(value, Variable) and value._node is not None)):
             raise TypeError(
-                "t[i] = v has no gradient: use a functional update such as mg.where(mask, v, t) or mg.concatenate, or "
-                "write under mg.no_grad()"
+                "t[i] = v has no gradient: use a functional update, t = mg.index_update(t, i, v), mg.index_add or "
+                "mg.where(mask, v, t), or write under mg.no_grad()"
             )
         parts = index if isinstance(index, tuple) else (index,)
         parts = tuple(as_raw(p) for p in parts)
-        self._data[parts if isinstance(index, tuple) else parts[0]] = as_raw(value)
+        with on_device(self.device):
+            self._data[parts if isinstance(index, tuple) else parts[0]] = as_raw(value)
         mark_written(self._cell)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stand_in import FakeArray, FakeProvider
+from on_device import put
+from strict_provider import StrictProvider, install
 
-from minigrad.backend import device as devices
 from minigrad.backend import kernels
 from minigrad.errors import DeviceError, DTypeError, ShapeError
 
@@ -39,11 +39,11 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     kernels.source.cache_clear()
 
 
-class Launcher(FakeProvider):
+class Launcher(StrictProvider):
     """Notes what would be compiled and launched."""
 
     def __init__(self) -> None:
-        self.compiled: list[tuple[str, tuple[str, ...]]] = []
+        super().__init__()
         self.launched: list[tuple[Any, ...]] = []
 
     def compile(self, source: str, options: tuple[str, ...]) -> Any:
@@ -58,14 +58,14 @@ class Launcher(FakeProvider):
 
 
 @pytest.fixture
-def provider(fake_device: None) -> Launcher:
+def provider(monkeypatch: pytest.MonkeyPatch) -> Launcher:
     found = Launcher()
-    devices.install(found)  # type: ignore[arg-type]
+    install(monkeypatch, found)
     return found
 
 
-def on(values: Any, device: str = "cuda:0") -> FakeArray:
-    return devices.provider_for(device).from_host(np.asarray(values), device)
+def on(values: Any, device: str = "cuda:0") -> Any:
+    return put(values, device)
 
 
 def good() -> list[Any]:

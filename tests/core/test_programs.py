@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from on_device import host, put
 
 import minigrad as mg
 from minigrad.ops import elementwise as ew
@@ -45,7 +46,7 @@ BINARY: tuple[Callable[[Any, Any], Any], ...] = (
     lambda x, y: x * y,
     lambda x, y: x / (y * y + 1),
     lambda x, y: ew.power(x * x + 1, ew.tanh(y)),
-    lambda x, y: ew.where(np.array([True, False, True]), x, y),
+    lambda x, y: ew.where([True, False, True], x, y),
     lambda x, y: shape.stack([x, x * y.mean()], 0).sum(0),
     lambda x, y: shape.concatenate([x.reshape(-1), y.reshape(-1)]).mean() * x,
 )
@@ -66,21 +67,20 @@ def run(program: list[Step], leaves: tuple[Any, ...]) -> Any:
         y = values[step.right % len(values)]
         out = UNARY[step.function % len(UNARY)](x) if step.unary else BINARY[step.function % len(BINARY)](x, y)
         values.append(ew.tanh(out) if len(values) % 5 == 4 else out)
-    return sum((v.sum() for v in values[-3:]), start=mg.tensor(np.zeros(())))
+    return sum((v.sum() for v in values[-3:]), start=mg.tensor(np.zeros(()), device=leaves[0].device))
 
 
 steps = st.builds(Step, st.integers(0, 99), st.integers(0, 40), st.integers(0, 40), st.booleans())
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     program=st.lists(steps, min_size=10, max_size=30),
     shapes=st.lists(st.sampled_from(SHAPES), min_size=2, max_size=3),
     seed=st.integers(0, 2**16),
 )
-def test_random_programs(program: list[Step], shapes: list[tuple[int, ...]], seed: int) -> None:
+def test_random_programs(program: list[Step], shapes: list[tuple[int, ...]], seed: int, device: str) -> None:
     rng = np.random.default_rng(seed)
-    leaves = [rng.integers(-16, 17, size=s) / 16 + 1 / 32 for s in shapes]
+    leaves = [put(rng.integers(-16, 17, size=s) / 16 + 1 / 32, device) for s in shapes]
     gradcheck(lambda *xs: run(program, xs), *leaves, max_entries=0, directions=1, seed=seed)
 
 
@@ -89,16 +89,16 @@ def test_random_programs(program: list[Step], shapes: list[tuple[int, ...]], see
     shapes=st.lists(st.sampled_from(SHAPES), min_size=2, max_size=3),
     seed=st.integers(0, 2**16),
 )
-def test_both_backward_paths_give_the_same_bits(program: list[Step], shapes: list[Any], seed: int) -> None:
+def test_both_backward_paths_give_the_same_bits(program: list[Step], shapes: list[Any], seed: int, device: str) -> None:
     rng = np.random.default_rng(seed)
     arrays = [rng.integers(-16, 17, size=s) / 16 + 1 / 32 for s in shapes]
     found = []
     for create_graph in (False, True):
-        leaves = [mg.tensor(a, requires_grad=True) for a in arrays]
+        leaves = [mg.tensor(a, device=device, requires_grad=True) for a in arrays]
         out = run(program, tuple(leaves))
         if out.requires_grad:
             out.backward(create_graph=create_graph)
-        found.append([None if t.grad is None else t.grad.data for t in leaves])
+        found.append([None if t.grad is None else host(t.grad) for t in leaves])
     for plain, recorded in zip(*found, strict=True):
         assert (plain is None) == (recorded is None)
         if plain is not None:

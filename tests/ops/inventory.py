@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -16,6 +17,7 @@ import minigrad.ops
 from minigrad.core.op import Op
 
 
+@functools.cache
 def modules() -> list[ModuleType]:
     return [importlib.import_module(f"minigrad.ops.{m.name}") for m in pkgutil.iter_modules(minigrad.ops.__path__)]
 
@@ -31,6 +33,7 @@ def public_functions() -> dict[str, Any]:
     return found
 
 
+@functools.cache
 def all_ops() -> dict[str, Op]:
     """Name of the op and of a module that has it -> the op, each once."""
     found: dict[int, tuple[str, Op]] = {}

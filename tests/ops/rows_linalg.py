@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from draws import torch_function as th
 
+from minigrad.core import engine
 from minigrad.ops import fused, linalg
 from minigrad.testing import OpSpec
 
@@ -16,6 +17,7 @@ PAIRS = (
     ((2, 3), (3, 2)), ((1, 1), (1, 1)), ((2, 1), (1, 3)), ((0, 2), (2, 3)), ((2, 0), (0, 3)), ((2, 3), (3, 0)),
     ((2, 2, 3), (3, 2)), ((2, 3), (2, 3, 1)), ((2, 2, 3), (2, 3, 2)), ((1, 2, 3), (2, 3, 1)), ((2, 1, 2), (1, 2, 2)),
     ((2, 2, 3), (3,)), ((3,), (2, 3, 2)), ((2, 1, 1, 2), (3, 2, 1)), ((0, 2, 3), (3, 2)), ((0, 2, 3), (1, 3, 2)),
+    ((1, 2, 3), (3,)), ((3,), (1, 3, 2)), ((1, 2, 3), (1, 3, 2)), ((2, 2, 0), (0, 2)), ((2, 0, 2), (2, 2)),
 )  # fmt: skip
 
 
@@ -66,7 +68,7 @@ ROWS = [
     OpSpec("matmul", linalg.matmul, np.matmul, 2, shapes=PAIRS, torch=th("matmul")),
     OpSpec("x @ y", lambda x, y: x @ y, np.matmul, 2, shapes=PAIRS),
     OpSpec("x @ x.T", lambda x: linalg.matmul(x, x.T), lambda x: x @ x.T, shapes=(((2, 3),), ((3, 1),))),
-    OpSpec("sum_to", linalg.sum_to, lambda x, shape: x.sum(axis=tuple(range(x.ndim - len(shape)))).reshape(shape)
+    OpSpec("sum_to", engine.sum_to, lambda x, shape: x.sum(axis=tuple(range(x.ndim - len(shape)))).reshape(shape)
            if shape != (1,) * x.ndim else x.sum().reshape(shape), shapes=(((2, 3),), ((2, 1),)), params=_sum_to_shapes),
     OpSpec("linear", fused.linear, _np_linear, 3, shapes=tuple((x, w, w[:1]) for x, w in LINEAR), params=ACTIVATIONS,
            kinks=(_preactivation,), distance=1e-3, torch=_torch_linear),

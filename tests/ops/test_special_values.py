@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from on_device import host, put
 
 import minigrad as mg
 from minigrad.ops import activations, fused, index, losses, reduce, shape, softmax
@@ -87,33 +88,38 @@ LOGITS = [
             [BIG + math.log(2), -BIG + math.log(2)], ([[0.5, 0.5], [0.5, 0.5]],), rtol=BIG * 4e-16),
     Special("logsumexp with -inf", softmax.logsumexp, ([0, -INF],), 0, ([1, 0],)),
     Special("logsumexp with inf", lambda x: softmax.logsumexp(x, 0).detach() + x[0], ([INF, 0],), INF, ([1, 0],)),
-    Special("softmax_cross_entropy", lambda z: fused.softmax_cross_entropy(z, np.array([0, 0]), 1.0),
+    Special("softmax_cross_entropy", lambda z: fused.softmax_cross_entropy(z, put([0, 0], z.device), 1.0),
             ([[BIG, -BIG], [-BIG, BIG]],), [0, 2 * BIG], ([[0, 0], [-1, 1]],)),
 ]  # fmt: skip
 EMPTY = [
     Special("sum of nothing", reduce.sum, ([],), 0, ([],)),
     Special("sum of no rows", lambda x: reduce.sum(x, 0), (np.zeros((0, 2)),), [0, 0], (np.zeros((0, 2)),)),
     Special("softmax of nothing", softmax.softmax, (np.zeros((2, 0)),), np.zeros((2, 0)), (np.zeros((2, 0)),)),
-    Special("take of nothing", lambda x: index.take(x, np.array([], int)), ([1, 2.0],), [], ([0, 0],)),
+    Special("take of nothing", lambda x: index.take(x, put(np.array([], int), x.device)), ([1, 2.0],), [], ([0, 0],)),
     Special("concatenate with nothing", lambda x, y: shape.concatenate([x, y]), ([], [1, 2.0]), [1, 2], ([], [1, 1])),
     Special("take of duplicates", lambda x: index.take(x, [0, -1, 1, 0]), ([5, 7.0],), [5, 7, 7, 5], ([2, 2],)),
 ]  # fmt: skip
 EVERY = KINKS + POWERS + SATURATION + LOGITS + EMPTY
 
 
-def _leaves(row: Special) -> list[Any]:
-    return [mg.tensor(np.asarray(a, np.float64), requires_grad=True) for a in row.at]
+def leaf(values: Any, device: str, dtype: Any = np.float64) -> Any:
+    return mg.tensor(np.asarray(values, dtype), device=device, requires_grad=True)
+
+
+def ones(t: Any) -> Any:
+    """A cotangent for a tensor, where that is."""
+    return put(np.ones(t.shape, t.dtype), t.device)
 
 
 @pytest.mark.parametrize("create_graph", [False, True], ids=["raw", "recorded"])
 @pytest.mark.parametrize("row", EVERY, ids=lambda row: row.name)
-def test_value_and_gradient(row: Special, create_graph: bool) -> None:
-    leaves = _leaves(row)
+def test_value_and_gradient(row: Special, create_graph: bool, device: str) -> None:
+    leaves = [leaf(a, device) for a in row.at]
     out = row.fn(*leaves)
-    np.testing.assert_allclose(out.data, np.asarray(row.value, np.float64), rtol=1e-14, atol=0)
-    out.backward(np.ones(out.shape), create_graph=create_graph)
-    for leaf, expected in zip(leaves, row.gradient, strict=True):
-        np.testing.assert_allclose(leaf.grad.data, np.asarray(expected, np.float64), rtol=row.rtol, atol=1e-300)
+    np.testing.assert_allclose(host(out), np.asarray(row.value, np.float64), rtol=1e-14, atol=0)
+    out.backward(ones(out), create_graph=create_graph)
+    for x, expected in zip(leaves, row.gradient, strict=True):
+        np.testing.assert_allclose(host(x.grad), np.asarray(expected, np.float64), rtol=row.rtol, atol=1e-300)
 
 
 # --- at the edge of a domain, NumPy's answer (with its warning) is the library's ---------------------------------
@@ -134,17 +140,18 @@ EDGES = [
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("row", EDGES, ids=lambda row: row.name)
-def test_edge_of_the_domain(row: Special) -> None:
-    leaves = _leaves(row)
+def test_edge_of_the_domain(row: Special, device: str) -> None:
+    leaves = [leaf(a, device) for a in row.at]
     out = row.fn(*leaves)
-    np.testing.assert_array_equal(out.data, np.asarray(row.value, np.float64))
-    out.backward(np.ones(out.shape))
-    for leaf, expected in zip(leaves, row.gradient, strict=True):
-        np.testing.assert_array_equal(leaf.grad.data, np.asarray(expected, np.float64))
+    np.testing.assert_array_equal(host(out), np.asarray(row.value, np.float64))
+    out.backward(ones(out))
+    for x, expected in zip(leaves, row.gradient, strict=True):
+        np.testing.assert_array_equal(host(x.grad), np.asarray(expected, np.float64))
 
 
 @pytest.mark.parametrize("name", ["sqrt", "log", "reciprocal"])
 def test_a_domain_edge_warns_as_numpy_does(name: str) -> None:
+    """On the CPU: no device warns."""
     x = mg.tensor(np.zeros(1), requires_grad=True)
     if name != "sqrt":
         with pytest.raises(RuntimeWarning, match="divide by zero"):
@@ -159,32 +166,33 @@ NO_NUMPY_WARNING = [np.float32(3e4), np.float32(-3e4)]
 
 @pytest.mark.parametrize("value", NO_NUMPY_WARNING)
 @pytest.mark.parametrize("fn", [ew.sigmoid, ew.tanh, ew.softplus, activations.gelu, activations.silu, activations.elu])
-def test_activations_of_large_float32_neither_warn_nor_leave_float32(fn: Any, value: np.float32) -> None:
-    x = mg.tensor(np.full(3, value), requires_grad=True)
+def test_activations_of_large_float32_neither_warn_nor_leave_float32(fn: Any, value: np.float32, device: str) -> None:
+    x = leaf(np.full(3, value), device, np.float32)
     out = fn(x)
     assert out.dtype == np.float32
-    out.backward(np.ones(3, np.float32))
+    out.backward(ones(out))
     assert x.grad.dtype == np.float32
-    assert np.isfinite(x.grad.data).all()
+    assert np.isfinite(host(x.grad)).all()
 
 
-def test_second_derivative_of_power_at_zero() -> None:
+def test_second_derivative_of_power_at_zero(device: str) -> None:
     """d2/dx2 x**2 = 2 at x = 0, for an exponent given as an array too."""
-    x = mg.tensor(np.zeros(1), requires_grad=True)
-    ew.power(x, mg.tensor(np.full(1, 2.0))).backward(create_graph=True)
+    x = leaf(np.zeros(1), device)
+    ew.power(x, put(np.full(1, 2.0), device)).backward(create_graph=True)
     first, x.grad = x.grad, None
     first.backward()
-    assert np.array_equal(x.grad.data, [2.0])
+    assert np.array_equal(host(x.grad), [2.0])
 
 
-def test_bounds_of_clip_may_be_untracked_tensors() -> None:
-    x: Any = np.array([-2.0, 0.5, 2.0])
-    for clipped in (ew.clip(x, mg.tensor(-1.0), 1), ew.clip(mg.tensor(x), -1, mg.tensor(np.ones(3)))):
-        assert np.array_equal(getattr(clipped, "data", clipped), [-1.0, 0.5, 1.0])
+def test_bounds_of_clip_may_be_untracked_tensors(device: str) -> None:
+    x: Any = put(np.array([-2.0, 0.5, 2.0]), device)
+    low, high = mg.tensor(-1.0, device=device), mg.tensor(np.ones(3), device=device)
+    for clipped in (ew.clip(x, low, 1), ew.clip(mg.tensor(x), -1, high)):
+        assert np.array_equal(host(clipped), [-1.0, 0.5, 1.0])
 
 
-def test_a_sum_in_another_dtype_gives_the_gradient_in_its_own() -> None:
-    x = mg.tensor(np.ones(3, np.float32), requires_grad=True)
+def test_a_sum_in_another_dtype_gives_the_gradient_in_its_own(device: str) -> None:
+    x = leaf(np.ones(3), device, np.float32)
     total = reduce.sum(x, dtype=np.float64)
     assert total.dtype == np.float64
     total.backward()
@@ -192,8 +200,6 @@ def test_a_sum_in_another_dtype_gives_the_gradient_in_its_own() -> None:
 
 
 ERRORS = [
-    (lambda x: ew.clip(x, mg.tensor(1.0, requires_grad=True)), mg.GraphError, "a bound is a constant; use maximum"),
-    (lambda x: ew.clip(x), ValueError, "clip: give a_min, a_max or both"),
     (lambda x: reduce.sum(x, 2), mg.ShapeError, "sum: axis 2 is out of range for an array with 2 dimension"),
     (lambda x: reduce.max(x, (0, -2)), mg.ShapeError, "max: axis .* names a dimension twice"),
     (lambda x: reduce.mean(x, 0.5), TypeError, "mean: axis must be an integer"),
@@ -213,7 +219,7 @@ ERRORS = [
 
 @pytest.mark.parametrize("wrapped", [False, True], ids=["array", "tensor"])
 @pytest.mark.parametrize(("call", "kind", "message"), ERRORS, ids=[m[:24] for _, _, m in ERRORS])
-def test_errors(call: Any, kind: type[Exception], message: str, wrapped: bool) -> None:
-    x: Any = np.ones((2, 3))
+def test_errors(call: Any, kind: type[Exception], message: str, wrapped: bool, device: str) -> None:
+    x: Any = put(np.ones((2, 3)), device)
     with pytest.raises(kind, match=message):
         call(mg.tensor(x, requires_grad=True) if wrapped else x)

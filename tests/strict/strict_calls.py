@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -57,6 +58,12 @@ def check_signature(name: str, entry: dict[str, Any], count: int, kwargs: Iterab
     positional = len(params) - len(entry.get("keyword_only", ()))
     if count > positional and not entry.get("any_number"):
         raise TypeError(f"{name}() takes at most {positional} positional arguments ({count} given)")
+
+
+@functools.cache
+def _results(name: str) -> frozenset[np.dtype]:
+    """The dtypes that a ufunc of CuPy's has loops to."""
+    return frozenset(np.dtype(c) for loop in FUNCTIONS[name]["types"] for c in loop.rpartition(">")[2])
 
 
 class Caller:
@@ -127,7 +134,7 @@ class Caller:
             if outs:
                 raise ValueError("Cannot specify 'out' as both a positional and keyword argument")
             outs = list(given) if isinstance(given, tuple) else [given]
-        return self.elementwise(name, function, ins, outs, kwargs, entry["types"])
+        return self.elementwise(name, function, ins, outs, kwargs, _results(name))
 
     def elementwise(
         self,
@@ -136,9 +143,9 @@ class Caller:
         inputs: Iterable[Any],
         outs: list[Any],
         kwargs: dict[str, Any],
-        types: list[str] | None = None,
+        results: frozenset[np.dtype] | None = None,
     ) -> Any:
-        """An elementwise function: exact shapes for `outs`, one launch, none for an empty result."""
+        """An elementwise function to `results` (any): exact shapes for `outs`, one launch, none for an empty result."""
         inputs = tuple(inputs)
         ins = [self.operand(a) for a in inputs]
         for o in outs:
@@ -149,8 +156,8 @@ class Caller:
         if not outs:
             with np.errstate(all="ignore"):
                 found = function(*ins, **kwargs)
-            if types is not None:
-                self._check_loop(name, types, found)
+            if results is not None:
+                self._check_loop(name, results, found)
             return self._fresh(name, found, lambda: function(*ins, **kwargs), buffers)
         shape = np.broadcast_shapes(*(np.shape(i) for i in ins))
         for o in outs:
@@ -166,12 +173,11 @@ class Caller:
         return outs[0] if len(outs) == 1 else tuple(outs)
 
     @staticmethod
-    def _check_loop(name: str, types: list[str], found: Any) -> None:
+    def _check_loop(name: str, results: frozenset[np.dtype], found: Any) -> None:
         """CuPy has fewer loops than NumPy: the result's dtype has to be one of theirs."""
-        made = "".join(np.asarray(f).dtype.char for f in (found if isinstance(found, tuple) else (found,)))
-        known = {np.dtype(c) for t in types for c in t.rpartition(">")[2]}
-        if not {np.dtype(c) for c in made} <= known:
-            raise TypeError(f"Wrong type ({made}) of arguments for {name}")
+        for f in found if isinstance(found, tuple) else (found,):
+            if f.dtype not in results:
+                raise TypeError(f"Wrong type ({f.dtype.char}) of arguments for {name}")
 
     @staticmethod
     def _check_writable(arrays: Iterable[np.ndarray]) -> None:

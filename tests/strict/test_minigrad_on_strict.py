@@ -18,11 +18,6 @@ from minigrad.nn import functional as F
 pytestmark = pytest.mark.gxx  # minigrad's kernels run as C++ here
 
 
-@pytest.fixture
-def strict(monkeypatch: pytest.MonkeyPatch) -> StrictProvider:
-    return install(monkeypatch, StrictProvider())
-
-
 RNG = np.random.default_rng(5)
 X = RNG.standard_normal((40, 6)).astype(np.float32)
 LABELS = (X[:, 0] + X[:, 1] > 0).astype(np.int64) + (X[:, 2] > 1)

@@ -131,23 +131,19 @@ def test_fit(kind: str) -> None:
 
 
 # to go once tensor/tensor.py works on the tensor's own device there
-writes = pytest.mark.xfail(reason="Tensor's _write and _rebind do not make its device current", strict=False)
 
 
-@writes
 def test_fit_with_best_weights_and_a_checkpoint(tmp_path: Path) -> None:
     due = fit("classes", THERE, patience=2, checkpoint=tmp_path / "c")
     assert fit("classes", THERE, patience=2, checkpoint=tmp_path / "c") == due
 
 
-@writes
 @pytest.mark.parametrize("fill", [nn.init.zeros_, nn.init.normal_, nn.init.orthogonal_])
 def test_initial_values(fill: Callable[..., mg.Tensor]) -> None:
     t = fill(mg.tensor(np.full((4, 5), 7.0), device=THERE))
     assert (host(t) != 7).all()
 
 
-@writes
 def test_a_gradient_moves_along() -> None:
     layer = nn.Linear(3, 2).to(THERE)
     layer(there(X)).sum().backward()
@@ -157,7 +153,6 @@ def test_a_gradient_moves_along() -> None:
         np.testing.assert_array_equal(host(layer.weight.grad), due)
 
 
-@writes
 def test_state_dicts() -> None:
     model, other = (nn.MLP(3, [8], 2, normalization="batch").to(d) for d in (THERE, "cuda:0"))
     for source, target in ((model, model), (other, model), (model, other)):
