@@ -98,10 +98,7 @@ def test_numbers_belong_to_any_device() -> None:
     assert np.array_equal(x.grad.cpu().numpy(), [0.5, 0.5])
 
 
-ONE_CURRENT = "a backward makes the root's device current, and no other: core/engine.py, backward"
-
-
-@pytest.mark.parametrize("there", ["cuda:0", pytest.param("cuda:1", marks=pytest.mark.xfail(reason=ONE_CURRENT))])
+@pytest.mark.parametrize("there", ["cuda:0", "cuda:1"])
 @pytest.mark.parametrize("create_graph", [False, True])
 def test_a_round_trip_brings_the_gradient_back(create_graph: bool, there: str) -> None:
     x = leaf([1.0, 2.0], "cpu")
