@@ -51,6 +51,7 @@ from .ops.comparison import (
     isinf, isnan, isneginf, isposinf, isreal, isrealobj, less, less_equal, logical_and, logical_not, logical_or,
     logical_xor, not_equal, signbit,
 )
+from .ops.concatenators import c_, r_
 from .ops.convolution import convolve, correlate
 from .ops.cumulative import cumsum, cumulative_sum
 from .ops.differences import diff, ediff1d, gradient, trapezoid

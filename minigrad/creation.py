@@ -11,6 +11,7 @@ from typing import Any
 
 from .backend.device import HOST, device_of, on_device, provider_for, provider_of, resolve_device
 from .core.variable import Variable
+from .ops import ranges
 from .ops.shape import astype, broadcast_to, stack, to_device_
 from .ops.shape import copy as _copy
 
@@ -57,12 +58,24 @@ empty = _creator("empty", "An array whose values are not set")
 eye = _creator("eye", "A matrix with ones on a diagonal")
 identity = _creator("identity", "The identity matrix")
 arange = _creator("arange", "Evenly spaced values within a half-open interval")
-linspace = _creator("linspace", "Evenly spaced values over an interval")
-logspace = _creator("logspace", "Values evenly spaced on a logarithmic scale")
 tri = _creator("tri", "Ones at and below a diagonal, zeros above")
 indices = _creator("indices", "The indices of a grid")
 tril_indices = _creator("tril_indices", "The indices of a lower triangle")
 triu_indices = _creator("triu_indices", "The indices of an upper triangle")
+
+
+def linspace(start: Any, stop: Any, *args: Any, device: str | None = None, **kwargs: Any) -> Any:
+    """Evenly spaced values over an interval: NumPy's `linspace`, whose ends may be Tensors, and `device=`."""
+    if isinstance(start, Variable) or isinstance(stop, Variable):
+        return ranges.linspace(start, stop, *args, **kwargs)
+    return _make("linspace", device, start, stop, *args, **kwargs)
+
+
+def logspace(start: Any, stop: Any, *args: Any, device: str | None = None, **kwargs: Any) -> Any:
+    """Values evenly spaced on a logarithmic scale: NumPy's `logspace`, whose ends may be Tensors, and `device=`."""
+    if isinstance(start, Variable) or isinstance(stop, Variable):
+        return ranges.logspace(start, stop, *args, **kwargs)
+    return _make("logspace", device, start, stop, *args, **kwargs)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: str | None = None) -> Any:

@@ -55,7 +55,7 @@ def _correlated(n: int, m: int, mode: str) -> tuple[int, int]:
     return (n + m - 1 - start - length, length) if m > n else (start, length)
 
 
-def _correlate(xp: Any, a: Any, v: Any, *, mode: str) -> Any:
+def _correlate(xp: Any, a: Any, v: Any, *, mode: Any) -> Any:
     if xp is np:
         return np.correlate(a, v, mode)
     start, length = _correlated(a.shape[0], v.shape[0], mode)

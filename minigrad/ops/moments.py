@@ -93,7 +93,7 @@ def _ratio(xp: Any, total: Any, n: Any, *, message: str) -> Any:
 
 # A count is an integer, which would make float32 double: the quotient has the dtype of the sum.
 ratio_ = Op("ratio", _ratio, saves=(1,), doc="A sum over a count; nan or inf where the count is not positive.")
-ratio_.defvjp(lambda g, out, total, n, *, message: (g / maximum(n, 1)).astype(g.dtype), None)
+ratio_.defvjp(lambda g, out, total, n, *, message: (g / select(less_equal(n, 0), 1, n)).astype(g.dtype), None)
 
 counted_ = Op(
     "counted",
@@ -180,10 +180,11 @@ def masked_var(
     if a.dtype != working:
         a = a.astype(working)
     if mask is None:
-        deviations, n = a - mean, count(a.shape, axis) - ddof
-    else:
-        deviations = select(mask, a - mean, 0) if given(mean) else masked_center_(a, mask, axis=axis)
-        n = counted_(mask, shape=a.shape, axis=axis) - ddof
+        n = count(a.shape, axis) - ddof
+        total = square(a - mean).sum(axis=axis, dtype=working, keepdims=True)
+        return _finished(total / (n if n > 0 else 0), final, axis, keepdims, a.shape)
+    deviations = select(mask, a - mean, 0) if given(mean) else masked_center_(a, mask, axis=axis)
+    n = counted_(mask, shape=a.shape, axis=axis) - ddof
     result = ratio_(
         square(deviations).sum(axis=axis, dtype=working, keepdims=True),
         n if strict else maximum(n, 0),

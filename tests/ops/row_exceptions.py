@@ -17,7 +17,6 @@ def _beside_the_rows(table: str) -> dict[str, str]:
 
 CPU_BOUND = _beside_the_rows("CPU_BOUND") | {
     "clip by arrays": "its bounds are NumPy arrays of the row's own, which no device takes",
-    "concatenate with an untracked member": "it takes .data of a raw array, which is an address on a device",
 }
 """They cannot run on a device."""
 MOVING = _beside_the_rows("MOVING") | {"to_device": "it moves its result to the CPU by itself"}

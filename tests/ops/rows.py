@@ -17,6 +17,7 @@ import rows_norms
 import rows_parts
 import rows_polynomials
 import rows_products
+import rows_ranges
 import rows_reduce
 import rows_shape
 import rows_solvers
@@ -28,7 +29,7 @@ import rows_trigonometric
 from minigrad.testing import OpSpec
 
 ROWS: list[OpSpec] = [
-    *rows_elementwise.ROWS, *rows_reduce.ROWS, *rows_shape.ROWS, *rows_linalg.ROWS, *rows_nn.ROWS,
+    *rows_elementwise.ROWS, *rows_ranges.ROWS, *rows_reduce.ROWS, *rows_shape.ROWS, *rows_linalg.ROWS, *rows_nn.ROWS,
     *rows_trigonometric.ROWS, *rows_parts.ROWS, *rows_comparison.ROWS, *rows_special.ROWS,
     *rows_polynomials.ROWS, *rows_products.ROWS, *rows_solvers.ROWS, *rows_decompositions.ROWS, *rows_norms.ROWS,
     *rows_cumulative.ROWS, *rows_statistics.ROWS, *rows_nan.ROWS, *rows_sorting.ROWS, *rows_differences.ROWS,

@@ -27,6 +27,16 @@ def with_initial(shape: tuple[int, ...]) -> list[dict[str, Any]]:
     return [{**a, "include_initial": i} for a in axes for i in (False, True)]
 
 
+def _led(running: Any, first: int) -> Any:
+    """NumPy has cumulative_sum and cumulative_prod from 2.1 on."""
+
+    def call(x: np.ndarray, axis: int = 0, include_initial: bool = False) -> np.ndarray:
+        found = running(x, axis)
+        return np.insert(found, 0, first, axis) if include_initial else found
+
+    return call
+
+
 def _np_scan(links: np.ndarray, b: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
     """The recurrence, element by element."""
     links, b = np.moveaxis(links, axis, 0), np.moveaxis(b, axis, 0)
@@ -67,7 +77,7 @@ LONG = (((7,),), ((13,),), ((16,),), ((2, 9),), ((9, 2),), ((2, 5, 2),))
 ROWS = [
     OpSpec("cumsum", cumulative.cumsum, np.cumsum, params=one_axis_or_none, torch=_torch_along("cumsum")),
     OpSpec("cumsum, dtype", cumulative.cumsum, np.cumsum, params=({"dtype": np.float64},), dtypes=("float64",)),
-    OpSpec("cumulative_sum", cumulative.cumulative_sum, np.cumulative_sum, params=with_initial),
+    OpSpec("cumulative_sum", cumulative.cumulative_sum, _led(np.cumsum, 0), params=with_initial),
     OpSpec("prod", pr.prod, np.prod, params=axes_of(0, **KEEP), domain=(0.25, 3.0)),
     OpSpec("prod of one axis", pr.prod, np.prod, params=one_axis, torch=_torch_along("prod")),
     OpSpec("prod of many", pr.prod, np.prod, shapes=LONG, params=axes_of(1), domain=(0.5, 1.5)),
@@ -84,5 +94,5 @@ ROWS = [
     OpSpec("cumsum from the end", cumulative.cumsum_, shapes=LONG,
            reference=lambda x, axis, reverse: np.flip(np.cumsum(np.flip(x, axis), axis), axis),
            params=lambda s: [{"axis": a, "reverse": True} for a in range(len(s))]),
-    OpSpec("cumulative_prod", pr.cumulative_prod, np.cumulative_prod, params=with_initial),
+    OpSpec("cumulative_prod", pr.cumulative_prod, _led(np.cumprod, 1), params=with_initial),
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from draws import raw
 from draws import torch_function as th
 
 from minigrad.ops import joining, splitting, stacking
@@ -27,10 +28,6 @@ def _stacks(*shapes: Shape) -> list[dict[str, Any]]:
     return [{"axis": a} for a in range(-len(shapes[0]) - 1, len(shapes[0]) + 1)]
 
 
-def x_of(x: Any) -> Any:
-    return getattr(x, "data", x) if not isinstance(x, np.ndarray) else x
-
-
 JOINING = [
     OpSpec("concatenate", lambda *xs, axis: joining.concatenate(xs, axis), lambda *xs, axis: np.concatenate(xs, axis),
            3,
@@ -46,7 +43,7 @@ JOINING = [
            lambda x, y: np.concatenate([x, y], dtype="i4", casting="unsafe"), 2, shapes=(((2,), (1,)),), order=0),
     OpSpec("concatenate with lists", lambda x: joining.concatenate([[1.5, 2], x, (3,)]),
            lambda x: np.concatenate([[1.5, 2], x, (3,)]), shapes=(((2,),), ((0,),))),
-    OpSpec("concatenate with an untracked member", lambda x, y: joining.concatenate([x, np.ones_like(x_of(x)), y], 0),
+    OpSpec("concatenate with an untracked member", lambda x, y: joining.concatenate([x, np.ones_like(raw(x)), y], 0),
            lambda x, y: np.concatenate([x, np.ones_like(x), y], 0), 2, shapes=(((2,), (1,)), ((2, 3), (0, 3)))),
     OpSpec("concatenate of one array's rows", lambda x: joining.concatenate(x), lambda x: np.concatenate(x),
            shapes=(((3, 2),), ((2, 1, 2),))),

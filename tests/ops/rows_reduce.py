@@ -140,6 +140,8 @@ ROWS = [
     OpSpec("mean, where", reduce.mean, np.mean, params=_masked(1), shapes=SOME),
     OpSpec("mean, dtype", reduce.mean, np.mean, params=({"dtype": np.float64},), shapes=SOME, dtypes=("float64",)),
     OpSpec("var, where", reduce.var, np.var, params=_masked(1), shapes=SOME),
+    OpSpec("var, ddof=1.5 of two", reduce.var, np.var, shapes=(((2, 3),),),
+           params=({"ddof": 1.5, "axis": 0}, {"ddof": 1.5, "axis": 1, "where": np.array([[True, False, True]] * 2)})),
     OpSpec("var, correction", reduce.var, np.var, params=({"correction": 1, "axis": 0},), shapes=(((3,),), ((2, 3),))),
     OpSpec("var of a known mean", lambda x, m, **p: reduce.var(x, mean=m, **p),
            lambda x, m, **p: np.var(x, mean=m, **p), 2, shapes=(((2, 3), (2, 1)), ((4,), (1,))),

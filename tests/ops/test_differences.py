@@ -130,6 +130,8 @@ def test_parameters_are_those_of_numpy(module: str, name: str) -> None:
     if name in ("bincount", "lexsort"):  # written in C, without a signature in older versions
         assert list(ours) == {"bincount": ["x", "weights", "minlength"], "lexsort": ["keys", "axis"]}[name]
         return
+    if not hasattr(np, name):
+        pytest.skip(f"NumPy {np.__version__} has no {name}")
     theirs = inspect.signature(getattr(np, name)).parameters
     assert [n for n in ours if n not in OPTIONAL] == [n for n in theirs if n not in OPTIONAL]
     none: Any = np._NoValue  # type: ignore[attr-defined]
