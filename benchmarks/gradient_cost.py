@@ -1,6 +1,6 @@
 """What a gradient costs: value and gradient of one operation on 1e6 float64 elements, beside NumPy's forward alone.
 
-    python benchmarks/gradient_cost.py
+python benchmarks/gradient_cost.py
 """
 
 from __future__ import annotations

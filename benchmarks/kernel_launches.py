@@ -26,12 +26,15 @@ def launches(n: int, rng: np.random.Generator) -> list[tuple[str, str, int, list
     rows, columns = max(1, n // 40), 40
     matrix, out = normal(rows, columns), normal(rows, columns)
     size = (i8(rows), i4(columns))
-    table = np.abs(rng.standard_normal((1, 1, 8))) * 0.1 + 0.5
-    live = np.ones(n // 64 + 1, u1)
-    cursor = zeros(2, dtype=np.uint32)
-    adam = [normal(n), normal(n), normal(n), np.abs(normal(n)), zeros(n)]
-    adam += [i8(n), table, i4(1), i4(8), i4(1), cursor, live, i4(10)]
-    sgd = [normal(n), normal(n), normal(n), i8(n), table[..., :4].copy(), i4(1), i4(4), i4(1), cursor, live, i4(11)]
+
+    def update(states: str, flags: int) -> list[Any]:
+        """The arguments of an optimizer: states is a letter for each, "+" where it holds no negative numbers."""
+        buffers = [np.abs(normal(n)) if sign == "+" else normal(n) for sign in states]
+        table = np.abs(rng.standard_normal((1, 1, 16))) * 0.1 + 0.5
+        cursor, live, total = zeros(3, dtype=np.uint32), np.ones(n // 64 + 1, u1), np.array([float(n)])
+        tail = [i4(1), i4(16), i4(1), cursor, live, total, i4(flags)]
+        return [normal(n), normal(n), *buffers, i8(n), normal(n), table, *tail]
+
     clip = [normal(n), i8(n), np.array([float(n)]), np.array([0.5]), zeros(1)]
     backward = [matrix, out, zeros(rows, columns), zeros(columns), None, None, *size, i8(rows), i4(1), i4(0)]
     labels = rng.integers(0, columns, rows)
@@ -42,8 +45,16 @@ def launches(n: int, rng: np.random.Generator) -> list[tuple[str, str, int, list
     dropout = [normal(n), zeros(n), zeros(n, dtype=u1), i8(n), state, threshold, f4(1.25)]
     gather = [matrix, rng.integers(0, rows, 77), zeros(77, columns), i8(77), i8(columns), i8(rows)]
     return [
-        ("adam", "adam_f32", 0, adam),
-        ("sgd", "sgd_f32", 0, sgd),
+        # weight decay and every flag of its own, under a check for nan
+        ("adam", "adam_f32", 0, update("-++", 1 | 2 | 8)),
+        ("sgd", "sgd_f32", 0, update("-", 1 | 2 | 8 | 16 | 32)),
+        ("adagrad", "adagrad_f32", 0, update("+", 1 | 2)),
+        ("adadelta", "adadelta_f32", 0, update("++", 1 | 2)),
+        ("rmsprop", "rmsprop_f32", 0, update("+--", 1 | 2 | 8 | 16)),
+        ("adamax", "adamax_f32", 0, update("-+", 1 | 2)),
+        ("nadam", "nadam_f32", 0, update("-+", 1 | 2 | 4)),
+        ("radam", "radam_f32", 0, update("-+", 1 | 2 | 4)),
+        ("lion", "lion_f32", 0, update("-", 1 | 2 | 4)),
         ("norm", "clip_by_norm_f32", 0, clip),
         ("bias_act", "bias_act_f32", 0, [matrix.copy(), normal(columns), *size, i4(1)]),
         ("bias_act", "bias_act_f32", 4, [matrix.copy(), normal(columns), *size, i4(2)]),  # tanhf is another one there

@@ -24,8 +24,8 @@ struct Adam {
 
 // One step; `largest` is null without AMSGRAD.
 extern "C" __global__ void adam_f32(float* p, const float* g, float* m, float* v, float* largest, long long n,
-                                    const double* table, int classes, int columns, int capacity, unsigned int* state,
-                                    const unsigned char* live, int flags)
+                                    float* average, const double* table, int classes, int columns, int capacity,
+                                    unsigned int* state, const unsigned char* live, const double* total, int flags)
 {
-    update_all<Adam>(p, g, n, {table, classes, columns, capacity, state}, live, flags, m, v, largest);
+    update_all<Adam>(p, g, {n, average, {table, classes, columns, capacity, state}, live, total, flags}, m, v, largest);
 }

@@ -23,9 +23,9 @@ struct SGD {
 };
 
 // One step; `velocity` is null without HAS_MOMENTUM.
-extern "C" __global__ void sgd_f32(float* p, const float* g, float* velocity, long long n, const double* table,
-                                   int classes, int columns, int capacity, unsigned int* state,
-                                   const unsigned char* live, int flags)
+extern "C" __global__ void sgd_f32(float* p, const float* g, float* velocity, long long n, float* average,
+                                   const double* table, int classes, int columns, int capacity, unsigned int* state,
+                                   const unsigned char* live, const double* total, int flags)
 {
-    update_all<SGD>(p, g, n, {table, classes, columns, capacity, state}, live, flags, velocity);
+    update_all<SGD>(p, g, {n, average, {table, classes, columns, capacity, state}, live, total, flags}, velocity);
 }

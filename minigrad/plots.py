@@ -154,3 +154,117 @@ def sweep_table(
         figure.colorbar(image, ax=list(axes[0]), label=score)
         figure.suptitle(_literal(title), fontsize=10)
         return _png(figure)
+
+
+def throughput(
+    programs: Mapping[str, Sequence[tuple[float, float, float, float]]],
+    ceilings: Mapping[str, Sequence[tuple[float, float]]],
+    knee: tuple[float, float] | None,
+    title: str,
+    note: str = "",
+) -> bytes:
+    """Samples a second over the batch size, both logarithmic, under the ceilings that the machine sets.
+
+    Args:
+        programs: by name, (batch, samples a second, low and high end of their band); the first is ours.
+        ceilings: by name, (batch, samples a second) that cannot be exceeded.
+        knee: batch and samples a second of the knee.
+        title: of the picture.
+        note: a line below it: machine and versions.
+
+    Returns:
+        A PNG.
+
+    Raises:
+        OptionalDependencyError: matplotlib is not installed.
+    """
+    matplotlib: Any = require("matplotlib", "train", "A picture")
+    figure, axes = _figure(9.0, 5.4, 1)
+    looks = (
+        ("o", "-", BLUE),
+        ("s", "--", ORANGE),
+        ("^", "-.", "#009E73"),
+        ("D", ":", "#CC79A7"),
+        ("v", "--", "#56B4E9"),
+    )
+    with matplotlib.rc_context({**STYLE, "font.size": 11.0}):
+        axis = axes[0][0]
+        axis.set_xscale("log", base=2)
+        axis.set_yscale("log")
+        points = [p for points in programs.values() for p in points]
+        for (name, line), dash in zip(ceilings.items(), ((1, 2), (5, 2), (8, 2, 1, 2)), strict=False):
+            axis.plot(
+                [x for x, _ in line],
+                [y for _, y in line],
+                color=GREY,
+                linewidth=1.1,
+                dashes=dash,
+                label=f"ceiling: {name}",
+                zorder=1,
+            )
+        if ceilings:
+            xs = [x for x, _ in next(iter(ceilings.values()))]
+            lowest = [min(ys) for ys in zip(*([y for _, y in line] for line in ceilings.values()), strict=True)]
+            axis.fill_between(xs, lowest, 1e30, color="#e8e8e8", linewidth=0, zorder=0)
+        for i, ((name, line4), look) in enumerate(zip(programs.items(), looks * len(programs), strict=False)):
+            batch, median, low, high = zip(*line4, strict=True)
+            marker, style, colour = look
+            axis.fill_between(batch, low, high, color=colour, alpha=0.2, linewidth=0, zorder=2)
+            axis.plot(
+                batch, median, style, marker=marker, color=colour, markersize=6 if i == 0 else 4.5,
+                linewidth=2.4 if i == 0 else 1.4, label=name, zorder=4 if i == 0 else 3,
+            )  # fmt: skip
+        if knee is not None:
+            axis.plot(*knee, "o", markersize=17, markerfacecolor="none", markeredgecolor="black", zorder=5)
+            label = f"knee: batch {knee[0]:g}"
+            place = {"textcoords": "offset points", "ha": "center", "fontsize": 12, "weight": "bold", "zorder": 6}
+            box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+            axis.annotate(label, knee, (0, 18), bbox=box, **place)
+        seen = [y for p in points for y in p[1:]]
+        axis.set_ylim(min(seen) / 2, max(seen) * 4)
+        batches = sorted({p[0] for p in points})
+        shown = batches[:: 1 if len(batches) < 10 else 2]
+        axis.set_xticks(shown, [f"{b:g}" for b in shown])
+        axis.minorticks_off()
+        axis.set_xlabel("batch size")
+        axis.set_ylabel("samples a second")
+        handles, labels = axis.get_legend_handles_labels()
+        first = len(ceilings)  # drawn first, told last
+        axis.legend(handles[first:] + handles[:first], labels[first:] + labels[:first], loc="lower right", fontsize=10)
+        figure.suptitle(_literal(title), fontsize=12)
+        if note:
+            figure.supxlabel(_literal(note), fontsize=8, color=GREY)
+        return _png(figure)
+
+
+def lr_finding(lrs: Sequence[float], losses: Sequence[float], smoothed: Sequence[float], suggestion: float) -> bytes:
+    """The loss over the learning rate, as `mg.lr_find` saw it: `plots.lr_finding(**vars(found))`.
+
+    Args:
+        lrs: learning rates.
+        losses: the loss of the batch at each.
+        smoothed: their running mean.
+        suggestion: the rate to mark; nan marks none.
+
+    Returns:
+        A PNG.
+
+    Raises:
+        OptionalDependencyError: matplotlib is not installed.
+    """
+    matplotlib: Any = require("matplotlib", "train", "A picture")
+    figure, axes = _figure(5.5, 3.4, 1)
+    with matplotlib.rc_context(STYLE):
+        axis = axes[0][0]
+        axis.plot(lrs, losses, ":", color=GREY, linewidth=1.0, label="loss of the batch")
+        axis.plot(lrs, smoothed, color=BLUE, label="running mean")
+        if math.isfinite(suggestion):
+            axis.axvline(suggestion, color=ORANGE, linestyle="--", label=f"suggestion {suggestion:.2g}")
+        axis.set_xscale("log")
+        axis.set_xlabel("learning rate")
+        axis.set_ylabel("loss")
+        if smoothed:
+            low, high = min(smoothed), max(smoothed)
+            axis.set_ylim(low - 0.1 * (high - low or 1.0), high + 0.1 * (high - low or 1.0))
+        axis.legend()
+    return _png(figure)

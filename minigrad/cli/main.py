@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..version import __version__
-from . import info, predict, sweep, train
+from . import bench, gradcheck, info, lab, predict, sweep, train
 from .options import Parser
 from .output import drop_stdout
 
@@ -26,15 +26,26 @@ Train small neural networks, on the CPU or on a GPU.
   python -m minigrad train --resume runs/x          go on after a kill, bitwise
   python -m minigrad predict --model runs/x --data new.csv
   python -m minigrad sweep --lr 0.001 0.01 --batch-size 16 64 --seeds 3
+  python -m minigrad bench                          batch size against throughput, and what binds it
+  python -m minigrad gradcheck mymodule:loss --shape 3,4 --shape 4
+  python -m minigrad lab surfaces                   gradient descent in pictures, one topic at a time
   python -m minigrad info                           what runs here, and why the GPU does or does not
 """
 
 EPILOG = """\
-Exit status: 0 done, 1 training diverged, 2 bad input (one line on stderr), 130 interrupted. MINIGRAD_TRACEBACK=1 shows
-where an error comes from.
+Exit status: 0 done, 1 training diverged or gradient wrong, 2 bad input (one line on stderr), 130 interrupted.
+MINIGRAD_TRACEBACK=1 shows where an error comes from.
 """
 
-COMMANDS = {"train": train, "predict": predict, "sweep": sweep, "info": info}
+COMMANDS = {
+    "train": train,
+    "predict": predict,
+    "sweep": sweep,
+    "bench": bench,
+    "gradcheck": gradcheck,
+    "lab": lab,
+    "info": info,
+}
 
 
 def parser() -> Parser:

@@ -4,12 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from . import checks
 from .descent import descent
 from .fused_update import UpdateKernel
 from .optimizer import Optimizer
+from .options import Options
+
+
+def loop(
+    p: Any, g: Any, m: Any, v: Any, largest: Any, average: Any, c: Any, decay: Any, decoupled: Any, amsgrad: Any
+) -> None:
+    """The update element by element; see `Optimizer.loop`."""
+    beta1, keep1, beta2, keep2, eps, step_size, weight_decay, shrink, scale, _, ema_keep, ema_gain = c
+    for i in range(p.size):
+        w, d = p[i], g[i] * scale
+        if decoupled is not None and decay is not None:
+            w *= shrink
+        elif decay is not None:
+            d += w * weight_decay
+        first = m[i] * beta1 + d * keep1
+        second = v[i] * beta2 + d * d * keep2
+        m[i], v[i] = first, second
+        if largest is not None:
+            if second > largest[i] or second != second:
+                largest[i] = second
+            second = largest[i]
+        w -= step_size * (first / (math.sqrt(second) + eps))
+        p[i] = w
+        if average is not None:
+            average[i] = average[i] * ema_keep + w * ema_gain
 
 
 class Adam(Optimizer):
@@ -33,11 +58,13 @@ class Adam(Optimizer):
         weight_decay: L2 penalty added to the gradient, >= 0.
         amsgrad: divide by the largest second moment so far (Reddi et al. 2018).
         maximize: ascend.
+        decoupled_weight_decay: p = p (1 - lr weight_decay) before the step instead, as AdamW does.
+        **options: accumulate, max_norm, ema, nonfinite; see `Optimizer`.
     """
 
     columns = ("beta1", "keep1", "beta2", "keep2", "eps", "step_size", "weight_decay", "shrink")
     kernel = UpdateKernel("adam", "adam_f32", ("exp_avg", "exp_avg_sq", "max_exp_avg_sq"), ("amsgrad",))
-    decoupled = False
+    loop = staticmethod(loop)
 
     def __init__(
         self,
@@ -49,18 +76,19 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        decoupled_weight_decay: bool = False,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "amsgrad": amsgrad,
-                "maximize": maximize,
-            },
-        )
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "decoupled_weight_decay": decoupled_weight_decay,
+        }
+        super().__init__(params, defaults, **options)
 
     def validate(self, group: Mapping[str, Any]) -> None:
         checks.number("lr", group["lr"])
@@ -85,12 +113,9 @@ class Adam(Optimizer):
             1.0 - group["lr"] * group["weight_decay"],
         )
 
-    def kernel_flags(self, group: Mapping[str, Any]) -> int:
-        return self.kernel.bits(group, self.decoupled)
-
     def update(self, xp: Any, group: Mapping[str, Any], c: Any, p: Any, g: Any, *buffers: Any) -> None:
         m, v, *largest, t, d = buffers
-        g = descent(xp, group, c, p, g, t, d, decoupled=self.decoupled)
+        g = descent(xp, group, c, p, g, t, d, decoupled=self.decouples(group))
         m *= c.beta1
         xp.multiply(g, c.keep1, t)
         m += t
@@ -120,9 +145,8 @@ class AdamW(Adam):
         weight_decay: share of each parameter removed per step and unit of lr, >= 0.
         amsgrad: divide by the largest second moment so far (Reddi et al. 2018).
         maximize: ascend.
+        **options: accumulate, max_norm, ema, nonfinite; see `Optimizer`.
     """
-
-    decoupled = True
 
     def __init__(
         self,
@@ -134,5 +158,8 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True, **options
+        )

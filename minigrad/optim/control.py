@@ -30,22 +30,37 @@ class ControlTable:
         self.columns = tuple(columns)
         self.host = np.zeros((rows, len(columns)))
         self._device = device
-        self._rounded: Array = arrays.zeros(self.host.shape, dtype, device)
-        # 0-d views: the cheapest operands NumPy knows, and they follow the table.
+        self._scale = self.columns.index("scale")
+        self.rounded: Array = arrays.zeros(self.host.shape, dtype, device)
+        # 0-d views: the cheapest operands NumPy knows, and they follow the table. `scaled`: whether scale is not 1.
         self.rows = [
-            SimpleNamespace(**{name: self._rounded[i, j, ...] for j, name in enumerate(self.columns)})
+            SimpleNamespace(**{name: self.rounded[i, j, ...] for j, name in enumerate(self.columns)}, scaled=False)
             for i in range(rows)
         ]
 
     def fill(self, row: int, values: Sequence[float]) -> None:
         """Set one row on the host."""
         self.host[row] = values
+        self.rows[row].scaled = values[self._scale] != 1.0
 
-    def upload(self) -> None:
-        """Make the rows visible to the update: one copy, which rounds to the parameters' dtype."""
+    def upload(self, share: Any = None) -> None:
+        """Make the rows visible to the update: one copy, which rounds to the parameters' dtype.
+
+        Args:
+            share: what the column `scale` is multiplied by there, a number where the table is on the host and a 0-d
+                array where it is on a device; None for 1.
+        """
         if self._device == "cpu":
-            self._rounded[...] = self.host
-        else:
-            fresh = arrays.to_device(self.host.astype(self._rounded.dtype), self._device)
-            with on_device(self._device):
-                self._rounded[...] = fresh
+            if share is not None and share != 1.0:
+                self.host[:, self._scale] *= share
+                for row in self.rows:
+                    row.scaled = True
+            self.rounded[...] = self.host
+            return
+        fresh = arrays.to_device(self.host.astype(self.rounded.dtype), self._device)
+        with on_device(self._device):
+            self.rounded[...] = fresh
+            if share is not None:
+                self.rounded[:, self._scale] *= share
+                for row in self.rows:
+                    row.scaled = True

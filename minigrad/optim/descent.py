@@ -1,5 +1,5 @@
-"""How every optimizer on the CPU begins its update: which way is down, and the weight decay. kernels/update.cuh does it
-on a GPU."""
+"""How every optimizer on the CPU begins and ends its update: which way is down, the weight decay, the average of the
+parameters. kernels/update.cuh does it on a GPU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 def descent(
     xp: Any, group: Mapping[str, Any], c: Any, p: Any, g: Any, t: Any, d: Any, *, decoupled: bool = False
 ) -> Any:
-    """The gradient to descend by: g + weight_decay p, with -g for g where maximize.
+    """The gradient to descend by: scale g + weight_decay p.
 
     Args:
         xp: the array module.
@@ -24,8 +24,8 @@ def descent(
     Returns:
         g itself, or d.
     """
-    if group["maximize"]:
-        g = xp.negative(g, d)
+    if c.scaled:
+        g = xp.multiply(g, c.scale, d)
     if group["weight_decay"]:
         if decoupled:
             p *= c.shrink
@@ -33,3 +33,18 @@ def descent(
             xp.multiply(p, c.weight_decay, t)
             g = xp.add(g, t, d)
     return g
+
+
+def follow(xp: Any, c: Any, p: Any, average: Any, t: Any) -> None:
+    """Move the average of the parameters on: average = ema_keep average + ema_gain p.
+
+    Args:
+        xp: the array module.
+        c: coefficients.
+        p: parameters.
+        average: written to.
+        t: a temporary.
+    """
+    average *= c.ema_keep
+    xp.multiply(p, c.ema_gain, t)
+    average += t

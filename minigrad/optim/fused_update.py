@@ -22,8 +22,14 @@ from .parameters import BLOCK, Store
 AHEAD = 64
 """Steps for which rows are filled at a time."""
 
+BACK = 32
+"""Rows of earlier steps that are kept where the device may skip steps: of so many skips the host need not know."""
+
 MOST_CLASSES = 255
 """A live byte tells so many apart."""
+
+SKIP = 1
+"""The flag that has a step skipped whose gradients are not finite."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +47,13 @@ class UpdateKernel:
     flags: tuple[str, ...] = ()
 
     def bits(self, group: Mapping[str, Any], decoupled: bool = False) -> int:
-        """Its flags under these hyper-parameters.
+        """Its flags under these hyper-parameters, without SKIP.
 
         Args:
             group: hyper-parameters.
             decoupled: the weight decay shrinks the parameters instead of going into the gradient.
         """
-        chosen = (group["maximize"], group["weight_decay"], decoupled, *(group[name] for name in self.flags))
+        chosen = (False, group["weight_decay"], decoupled, *(group[name] for name in self.flags))
         return sum(bool(on) << bit for bit, on in enumerate(chosen))
 
 
@@ -58,12 +64,17 @@ class FusedUpdate:
     good. New rows come with a cursor that stands on the first of them, in one copy on the current stream: a step that
     is queued there has read its row by then, whatever has run in between.
 
+    A step that the device skips is one that the host has counted too many. The rows of the last `back` steps are
+    therefore in front of the new ones, and the device goes back by as many as it has skipped since `take_skipped`.
+
     Args:
         update: the kernel.
         store: flat parameters and gradients, float32.
         states: the flat state buffers; None where the kernel takes none.
         members: for each class of parameters, their positions in the store.
-        columns: number of coefficients.
+        columns: number of coefficients, the shared ones among them.
+        average: flat average of the parameters, if there is one.
+        back: rows of earlier steps.
     """
 
     def __init__(
@@ -73,6 +84,8 @@ class FusedUpdate:
         states: Sequence[Array | None],
         members: Sequence[Sequence[int]],
         columns: int,
+        average: Array | None = None,
+        back: int = 0,
     ) -> None:
         self._kernel = kernel(update.file, update.entry, store.device)
         self._grid = blocks(store.size // 4)
@@ -81,44 +94,55 @@ class FusedUpdate:
             for start, stop in store.runs(positions):
                 live[start // BLOCK : stop // BLOCK] = number + 1
         self._device = store.device
-        self._shape = (AHEAD, len(members), columns)
-        self._control = arrays.zeros((1 + math.prod(self._shape),), np.float64, store.device)
+        self.back = back
+        rows = math.prod((back + AHEAD, len(members), columns))
+        # the rows, cursor and ticket; then what no upload may touch: how many steps were skipped
+        self._control = arrays.zeros((rows + 2,), np.float64, store.device)
         with on_device(store.device):
-            state, table = self._control[:1].view(np.uint32), self._control[1:]
+            table, state = self._control[:rows], self._control[rows:].view(np.uint32)
+            self._uploaded, self._skipped = self._control[: rows + 1], state[2:3]
         live_there = arrays.to_device(live, store.device)
-        buffers = (store.p, store.g, *states, store.size)
-        self._arguments = (*buffers, table, len(members), columns, AHEAD, state, live_there)
+        buffers = (store.p, store.g, *states, store.size, average)
+        self._arguments = (*buffers, table, len(members), columns, back + AHEAD, state, live_there)
         self._used = AHEAD
         self._hyper: Any = None
+        self._may_have_skipped = False
 
-    def prepare(self, hyper: Any, steps: Sequence[int], coefficients: Callable[[int], Sequence[float]]) -> None:
+    def prepare(self, hyper: Any, rows: Callable[[], Any]) -> None:
         """Have the row of a step where the next launch reads it. Due before each launch and each replay of one.
 
         Args:
             hyper: what the coefficients depend on besides the step; another value has the rows filled anew.
-            steps: the number of this step in each class, 1 for the first.
-            coefficients: the row of a step number.
+            rows: gives them, (back + AHEAD, classes, columns); this step's is the one at `back`.
         """
         if self._used == AHEAD or hyper != self._hyper:
-            rows = np.array([[coefficients(step + ahead) for step in steps] for ahead in range(AHEAD)])
-            host = np.concatenate([[0.0], rows.ravel()])  # 0.0 is cursor and ticket 0
+            host = np.zeros(self._uploaded.size)
+            host[:-1] = np.asarray(rows()).ravel()
+            host[-1:].view(np.uint32)[0] = self.back  # the cursor; the ticket is 0
             fresh = arrays.to_device(host, self._device)
             with on_device(self._device):
-                self._control[...] = fresh
+                self._uploaded[...] = fresh
             self._used, self._hyper = 0, hyper
         self._used += 1
+        self._may_have_skipped = self.back > 0
 
-    def launch(self, flags: int) -> None:
+    def launch(self, flags: int, total: Array | None = None) -> None:
         """Update by the row that was prepared; this is what may be recorded.
 
         Args:
             flags: for the kernel.
+            total: (1,) float64, the sum of squares of all gradients, to clip by and to skip by; None does neither.
         """
-        self._kernel(self._grid, THREADS, *self._arguments, flags)
+        self._kernel(self._grid, THREADS, *self._arguments, total, flags)
 
-    def step(
-        self, hyper: Any, flags: int, steps: Sequence[int], coefficients: Callable[[int], Sequence[float]]
-    ) -> None:
-        """`prepare` and `launch`, with their arguments."""
-        self.prepare(hyper, steps, coefficients)
-        self.launch(flags)
+    def take_skipped(self) -> int:
+        """How many steps the device has skipped since it was asked last: waits for it, where it may skip any."""
+        if not self._may_have_skipped:
+            return 0
+        self._may_have_skipped = False
+        count = int(arrays.to_host(self._skipped)[0])
+        if count:
+            with on_device(self._device):
+                self._skipped[...] = 0
+            self._used = AHEAD  # the rows are those of other steps than the host thought
+        return count

@@ -2,105 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
-
-import numpy as np
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar, Unpack
 
 from ..backend import array as arrays
-from ..backend.device import on_device, provider_for
-from ..backend.versions import mark_written
-from ..errors import ShapeError
-from ..tensor import Tensor, as_raw
-from .control import ControlTable
-from .fused_update import MOST_CLASSES, FusedUpdate, UpdateKernel
-from .parameters import Store, pack
-
-CHUNK = 1 << 16
-"""Elements an update works on at a time: a chunk of each buffer together stays in the second-level cache."""
-
-
-class _Class:
-    """Parameters of a partition that are updated with the same coefficients: those at the same step count."""
-
-    def __init__(self, step: int, positions: list[int], chunks: list[tuple[Any, ...]], cells: list[Any]) -> None:
-        self.step = step
-        self.positions = positions
-        self.chunks = chunks
-        self.cells = cells
-
-
-class _Partition:
-    """The parameters of one group in one store, with the optimizer's state in the same flat layout."""
-
-    def __init__(self, store: Store, parameters: list[Tensor], scratch: int) -> None:
-        self.store = store
-        self.epoch = store.epoch
-        self.parameters = parameters
-        self.steps = [0] * len(parameters)
-        self.state: dict[str, Any] = {}
-        self.names: tuple[str, ...] = ()
-        self.xp = provider_for(store.device).xp
-        self.live: list[bool] = []
-        self.classes: list[_Class] = []
-        self.table: ControlTable
-        self.fused: FusedUpdate | None = None
-        length = min(CHUNK, store.size)
-        self._scratch = [arrays.zeros((length,), store.dtype, store.device) for _ in range(scratch)]
-
-    def buffer(self, name: str) -> Any:
-        """The flat state buffer of a name, zeros when first asked for."""
-        if name not in self.state:
-            self.state[name] = arrays.aligned_zeros(self.store.size, self.store.dtype, self.store.device)
-            self.live = []  # the chunks lack it
-        return self.state[name]
-
-    def settle(self) -> None:
-        """Write the classes' step counts back to the parameters."""
-        for c in self.classes:
-            for i in c.positions:
-                self.steps[i] = c.step
-
-    def classify(
-        self, live: list[bool], names: tuple[str, ...], columns: Sequence[str], kernel: UpdateKernel | None
-    ) -> None:
-        """Sort the live parameters into classes of equal step count and lay out the chunks of each."""
-        self.settle()
-        buffers = [self.store.p, self.store.g, *(self.buffer(name) for name in names)]
-        by_step: dict[int, list[int]] = {}
-        for i, alive in enumerate(live):
-            if alive:
-                by_step.setdefault(self.steps[i], []).append(i)
-        self.classes = []
-        if self.store.device == "cpu" or self.store.dtype != np.float32 or len(by_step) > MOST_CLASSES:
-            kernel = None
-        for step, positions in by_step.items():
-            chunks = []
-            for start, stop in self.store.runs(positions) if kernel is None else ():
-                for a in range(start, stop, CHUNK):
-                    b = min(a + CHUNK, stop)
-                    chunks.append((*(x[a:b] for x in buffers), *(s[: b - a] for s in self._scratch)))
-            self.classes.append(_Class(step, positions, chunks, [self.parameters[i]._cell for i in positions]))
-        self.fused = None
-        if kernel is not None and self.classes:
-            states = [self.state.get(name) if name in names else None for name in kernel.states]
-            members = [c.positions for c in self.classes]
-            self.fused = FusedUpdate(kernel, self.store, states, members, len(columns))
-        else:
-            self.table = ControlTable(columns, len(self.classes), self.store.dtype, self.store.device)
-        self.live, self.names = live, names
+from ..backend.device import on_device
+from ..errors import GradientError, GraphError
+from ..tensor import Tensor
+from . import gradient_sum, options, saved_state
+from .averaging import swapped
+from .fast import Loop
+from .fused_update import BACK, UpdateKernel
+from .options import SHARED_COLUMNS, NonFinite, Options, shared_coefficients
+from .parameters import pack
+from .partition import EMA, Means, Partition
+from .update_pass import update_partition
 
 
 class Optimizer:
     """Base class. A subclass gives the names of its state and coefficients, the coefficients of a step, the update.
 
+    With `accumulate=k` the loop stays as it is: `step` updates at every k-th call, by the mean of the k gradients, and
+    `zero_grad` does nothing in between. `max_norm` then limits the norm of that mean; `p.grad` itself is not scaled.
+
+    `nonfinite="skip"` leaves parameters, state, averages and step counts alone where any gradient is not a number, as
+    if the step had not been asked for, and waits for no device as long as parameters are float32; "raise" reads the
+    verdict, so it waits for the device at every step. `ema` moves an average of the parameters after each update:
+    average = ema average + (1 - ema) p, beginning with p; a parameter that is not updated keeps its average.
+
     Args:
         params: leaf tensors, or dicts with "params" and own hyper-parameters (parameter groups).
         defaults: hyper-parameters of groups that do not set their own.
+        **options: accumulate (calls of `step` an update takes, 1), max_norm (limit of the norm of all gradients
+            together, None), ema (decay of the average of the parameters in [0, 1), None), nonfinite (what to do about
+            nan and infinite gradients: "raise", "skip" or None, nothing, the default). They may be changed later.
 
     Raises:
         ValueError: no parameters, a parameter given twice, or a hyper-parameter out of range.
-        TypeError: something that is no leaf Tensor.
+        TypeError: something that is no leaf Tensor, or an unknown option.
     """
 
     columns: ClassVar[tuple[str, ...]]
@@ -109,15 +50,34 @@ class Optimizer:
     """How many temporary chunks `update` takes."""
     kernel: ClassVar[UpdateKernel | None] = None
     """The kernel that does the whole update of float32 parameters on a GPU; without one `update` runs there too."""
+    loop: ClassVar[Loop | None] = None
+    """`update` as a loop over the elements, to be compiled where numba is installed: a static method.
 
-    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+    loop(p, g, *states, average, c, decay, decoupled, *flags): all buffers of `kernel.states` (None where not in use),
+    the average of the parameters (or None), the coefficients with SHARED_COLUMNS behind them, and True or None for each
+    option: there is weight decay, it is decoupled, `kernel.flags`. The compiler drops the branches of what is None.
+    """
+    scalars: ClassVar[Mapping[str, float]] = {}
+    """Numbers that the host keeps for each parameter beside its step count, and what they begin with."""
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any], **options_: Unpack[Options]) -> None:
         if isinstance(params, Tensor):
             raise TypeError("params must be an iterable of Tensors or dicts, got a single Tensor: put it in a list")
+        options.check(type(self).__name__, dict(options_))
+        self.accumulate: int = options_.get("accumulate", 1)
+        self.max_norm: float | None = options_.get("max_norm")
+        self.ema: float | None = options_.get("ema")
+        self.nonfinite: NonFinite = options_.get("nonfinite")
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self._partitions: list[list[_Partition]] = []
+        self._partitions: list[list[Partition]] = []
         self._validated: list[list[Any]] = []
         self._names: list[tuple[str, ...]] = []
+        self._shared: list[tuple[float, ...]] = []
+        self._means = Means(self.columns + SHARED_COLUMNS, self.kernel, self.loop)
+        self._checked = self._options()
+        self._calls = self._skipped = 0
+        self._averaged = False
         given = list(params)
         for group in given if given and isinstance(given[0], Mapping) else [{"params": given}]:
             self.add_param_group(group)
@@ -132,9 +92,21 @@ class Optimizer:
         """Names of the state buffers that `update` takes under these hyper-parameters."""
         raise NotImplementedError
 
+    def initial(self, group: Mapping[str, Any], name: str) -> float:
+        """What a state buffer holds before the first step of a parameter."""
+        return 0.0
+
     def coefficients(self, group: Mapping[str, Any], step: int) -> tuple[float, ...]:
         """The values of `columns` at a step (1 for the first), in double precision."""
         raise NotImplementedError
+
+    def advance(self, group: Mapping[str, Any], step: int, scalars: tuple[float, ...]) -> tuple[float, ...]:
+        """The values of `scalars` after a step, from those before it."""
+        return scalars
+
+    def row(self, group: Mapping[str, Any], step: int, scalars: tuple[float, ...]) -> tuple[float, ...]:
+        """`coefficients`, where they depend on the values of `scalars` after the step too."""
+        return self.coefficients(group, step)
 
     def update(self, xp: Any, group: Mapping[str, Any], c: Any, p: Any, g: Any, *buffers: Any) -> None:
         """Update one chunk in place.
@@ -149,9 +121,13 @@ class Optimizer:
         """
         raise NotImplementedError
 
+    def decouples(self, group: Mapping[str, Any]) -> bool:
+        """Whether the weight decay shrinks the parameters instead of going into the gradient."""
+        return bool(group.get("decoupled_weight_decay"))
+
     def kernel_flags(self, group: Mapping[str, Any]) -> int:
         """The bits that tell `kernel` which variant these hyper-parameters ask for."""
-        return 0
+        return 0 if self.kernel is None else self.kernel.bits(group, self.decouples(group))
 
     # --- what a user calls ----------------------------------------------------------------------------------------
 
@@ -184,103 +160,180 @@ class Optimizer:
         self.param_groups.append(group)
         self._validated.append([group[name] for name in self.defaults])
         self._names.append(self.state_names(group))
+        self._shared.append(self._shared_of(group))
         self._partitions.append(self._partition(group))
 
     def zero_grad(self) -> None:
-        """Let no parameter have a gradient. The buffers stay as they are; the next backward overwrites them."""
-        for partitions in self._partitions:
-            for partition in partitions:
-                for p in partition.parameters:
-                    p._leaf.clear()
+        """Let no parameter have a gradient. The buffers stay as they are; the next backward overwrites them.
+
+        While gradients accumulate this does nothing.
+        """
+        if self._calls:
+            return
+        for part in self._parts():
+            for p in part.parameters:
+                p._leaf.clear()
 
     def step(self) -> None:
-        """Update every parameter that has a gradient and is not frozen, in one pass over the flat buffers."""
+        """Update every parameter that has a gradient and is not frozen, in one pass over the flat buffers.
+
+        Raises:
+            GradientError: nonfinite="raise", and a gradient is not finite; nothing is updated.
+            GraphError: inside `averaged`.
+        """
+        if self._averaged:
+            raise GraphError("step inside averaged() would update the averages: leave the block first")
+        if self._calls + 1 < self.accumulate:
+            self._calls += 1
+            return
+        for i in range(len(self.param_groups)):
+            self._make_ready(i)
+        self._calls = 0
+        total = None
+        if self.max_norm is not None or self.nonfinite is not None:
+            total, good = self._look_at_gradients()
+            if not good:
+                return
         for i, group in enumerate(self.param_groups):
             for part in self._partitions[i]:
-                if part.store.epoch != part.epoch:
-                    self._repack(i)
-                    break
-            hyper = [group[name] for name in self.defaults]
-            if hyper != self._validated[i]:
-                self.validate(group)
-                self._validated[i] = hyper
-                self._names[i] = self.state_names(group)
-            names = self._names[i]
-            for part in self._partitions[i]:
-                live = [p._leaf.live and p._node is not None for p in part.parameters]
-                if live != part.live or names != part.names:
-                    part.classify(live, names, self.columns, self.kernel)
                 if part.classes:
-                    self._update_partition(group, hyper, part)
+                    update_partition(self, group, self._validated[i], part, self._shared[i], total)
 
-    def _update_partition(self, group: Mapping[str, Any], hyper: list[Any], part: _Partition) -> None:
-        xp = part.xp
-        for c in part.classes:
-            c.step += 1
-        if part.fused is not None:
-            steps = [c.step for c in part.classes]
-            part.fused.step(hyper, self.kernel_flags(group), steps, lambda t: self.coefficients(group, t))
-            for c in part.classes:
-                mark_written(*c.cells)
-            return
-        for row, c in enumerate(part.classes):
-            part.table.fill(row, self.coefficients(group, c.step))
-        part.table.upload()
-        with on_device(part.store.device):
-            for row, c in enumerate(part.classes):
-                coefficients = part.table.rows[row]
-                for chunk in c.chunks:
-                    self.update(xp, group, coefficients, *chunk)
-                mark_written(*c.cells)
+    @property
+    def phase(self) -> int:
+        """How many gradients have accumulated since the last update, 0 to accumulate - 1.
+
+        What a step does depends on it: at 0 the backward overwrites the gradients, later it adds to them, and `step`
+        updates at the last one only. It is Python state that no recorder sees, so steps are recorded one for each
+        phase, or `accumulate` of them together.
+        """
+        return self._calls
+
+    @property
+    def skipped(self) -> int:
+        """How many updates nonfinite="skip" has left out. To read it waits for the device."""
+        self._settle()
+        return self._skipped
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """A block in which the parameters hold their averages, to evaluate or save a model with.
+
+            with optimizer.averaged():
+                accuracy = mg.evaluate(model, ...)
+
+        Raises:
+            ValueError: no `ema` was asked for.
+        """
+        if self.ema is None:
+            raise ValueError("there are no averages: make the optimizer with ema=0.999, say")
+        self._settle()
+        before, self._averaged = self._averaged, True
+        try:
+            with swapped(self._parts()):
+                yield
+        finally:
+            self._averaged = before
+
+    # --- a step -----------------------------------------------------------------------------------------------------
+
+    def _parts(self) -> list[Partition]:
+        return [part for partitions in self._partitions for part in partitions]
+
+    def _options(self) -> tuple[Any, ...]:
+        return self.accumulate, self.max_norm, self.ema, self.nonfinite
+
+    def _shared_of(self, group: Mapping[str, Any]) -> tuple[float, ...]:
+        return shared_coefficients(bool(group.get("maximize")), self.accumulate, self.max_norm, self.ema)
+
+    def _check_options(self) -> None:
+        """After a change: the new values are checked, and everything is laid out for them."""
+        chosen = self._options()
+        if self._calls and self.accumulate != self._checked[0]:
+            raise ValueError(f"accumulate was changed to {self.accumulate} while gradients accumulate: step first")
+        options.check(type(self).__name__, dict(zip(options.DEFAULTS, chosen, strict=True)))
+        self._checked = chosen
+        self._shared = [self._shared_of(group) for group in self.param_groups]
+        for part in self._parts():
+            part.live = []
+
+    def _make_ready(self, i: int) -> None:
+        """Follow what has changed in a group since its last update: storage, hyper-parameters, who has a gradient."""
+        group = self.param_groups[i]
+        if self._options() != self._checked:
+            self._check_options()
+        for part in self._partitions[i]:
+            if part.store.epoch != part.epoch:
+                self._repack(i)
+                break
+        hyper = [group[name] for name in self.defaults]
+        if hyper != self._validated[i]:
+            self.validate(group)
+            self._validated[i] = hyper
+            self._names[i], self._shared[i] = self.state_names(group), self._shared_of(group)
+        names = self._names[i]
+        for part in self._partitions[i]:
+            live = [p._leaf.live and p._node is not None for p in part.parameters]
+            if live != part.live or names != part.names:
+                self._settle()
+                initial = {name: self.initial(group, name) for name in names}
+                if self.ema is not None:
+                    initial[EMA] = 0.0  # in truth the parameter
+                part.classify(live, names, initial, self._means, BACK if self.nonfinite == "skip" else 0)
+
+    def _look_at_gradients(self) -> tuple[Any, bool]:
+        """The sum of squares of all gradients, and whether to go on."""
+        parts = [part for part in self._parts() if part.classes]
+        if not parts:
+            return None, True
+        gradient_sum.check_one_device(parts)
+        total = gradient_sum.sum_of_squares(parts)
+        decides_here = self.nonfinite == "skip" and any(part.fused is None for part in parts)
+        if (self.nonfinite == "raise" or decides_here) and not math.isfinite(float(arrays.to_host(total).reshape(()))):
+            if self.nonfinite == "raise":
+                raise GradientError(f"{gradient_sum.first_bad(parts)}; nothing was updated")
+            self._skipped += 1
+            return total, False
+        return total, True
+
+    def _settle(self) -> None:
+        """Have every partition know the steps of its parameters."""
+        self._skipped += max((part.settle() for part in self._parts()), default=0)
 
     # --- packing --------------------------------------------------------------------------------------------------
 
-    def _partition(self, group: Mapping[str, Any]) -> list[_Partition]:
-        members = group["params"]
-        return [_Partition(store, [members[i] for i in indices], self.scratch) for store, indices in pack(members)]
+    def _partition(self, group: Mapping[str, Any]) -> list[Partition]:
+        members, scalars = group["params"], tuple(self.scalars.values())
+        return [
+            Partition(store, [members[i] for i in indices], self.scratch, scalars) for store, indices in pack(members)
+        ]
 
     def _repack(self, index: int) -> None:
         """Follow parameters that moved (Module.to, another optimizer): state goes along by parameter identity."""
-        old = {}
-        for part in self._partitions[index]:
-            part.settle()
-            for i, p in enumerate(part.parameters):
-                old[id(p)] = part, i
+        self._settle()
+        old = {id(p): (part, i) for part in self._partitions[index] for i, p in enumerate(part.parameters)}
         self._partitions[index] = self._partition(self.param_groups[index])
         for part in self._partitions[index]:
             for i, p in enumerate(part.parameters):
-                source, j = old[id(p)]
-                part.steps[i] = source.steps[j]
-                for name, buffer in source.state.items():
-                    with on_device(source.store.device):
-                        values = source.store.view(buffer, j).astype(part.store.dtype)
-                    with on_device(part.store.device):
-                        part.store.view(part.buffer(name), i)[...] = arrays.to_device(values, part.store.device)
+                saved_state.carry_over(*old[id(p)], part, i)
 
     # --- checkpoints ----------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Copies of everything a resumed run needs: {"state": {index: {"step", name: array}}, "param_groups": [...]}.
+        """Copies of everything a resumed run needs.
 
-        Parameters are numbered through the groups in order, as in PyTorch; arrays are NumPy arrays.
+        Returns:
+            {"state": {number: {"step", name: array}}, "param_groups": [...]}: parameters are numbered through the
+            groups in order, as in PyTorch, and arrays are NumPy arrays. Where there are any, also "accumulated", the
+            gradients so far, and "skipped".
         """
-        state: dict[int, dict[str, Any]] = {}
-        groups = []
-        number = 0
-        for group, partitions in zip(self.param_groups, self._partitions, strict=True):
-            indices = {id(p): number + i for i, p in enumerate(group["params"])}
-            number += len(indices)
-            hyper = {k: v for k, v in group.items() if k != "params"}
-            groups.append({**hyper, "params": list(indices.values())})
-            for part in partitions:
-                part.settle()
-                for i, p in enumerate(part.parameters):
-                    if part.steps[i]:
-                        entry: dict[str, Any] = {"step": part.steps[i]}
-                        for name, buffer in part.state.items():
-                            entry[name] = np.array(arrays.to_host(part.store.view(buffer, i)))
-                        state[indices[id(p)]] = entry
-        return {"state": dict(sorted(state.items())), "param_groups": groups}
+        self._settle()
+        found = saved_state.collect(self.param_groups, self._partitions, tuple(self.scalars))
+        if self._calls:
+            found["accumulated"] = {"calls": self._calls, "gradients": saved_state.gradients(self._members())}
+        if self._skipped:
+            found["skipped"] = self._skipped
+        return found
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned; nothing is changed when anything does not fit.
@@ -292,52 +345,36 @@ class Optimizer:
             ValueError: other groups, keys or hyper-parameters.
             ShapeError: state of another shape than its parameter.
         """
-        try:
-            groups, state = state_dict["param_groups"], {int(k): v for k, v in state_dict["state"].items()}
-            sizes = [len(g["params"]) for g in groups]
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not an optimizer state: 'state' and 'param_groups' are due ({error!r})") from error
-        own = [len(g["params"]) for g in self.param_groups]
-        if sizes != own:
-            raise ValueError(f"the state is for parameter groups of sizes {sizes}, this optimizer has {own}")
-        members = [p for g in self.param_groups for p in g["params"]]
-        numbers = [n for g in groups for n in g["params"]]
-        entries: dict[int, Mapping[str, Any]] = {}
-        for n, p in zip(numbers, members, strict=True):
-            for name, value in state.get(n, {}).items():
-                if name != "step" and np.shape(as_raw(value)) != p.shape:
-                    raise ShapeError(
-                        f"state {name!r} of parameter {n} has shape {np.shape(as_raw(value))}, the parameter {p.shape}"
-                    )
-            entries[id(p)] = state.get(n, {})
+        entries, groups = saved_state.entries_by_parameter(state_dict, self.param_groups, tuple(self.scalars))
         for group, saved in zip(self.param_groups, groups, strict=True):
             missing = sorted(set(self.defaults) - set(saved))
             if missing:
                 raise ValueError(f"the state lacks the hyper-parameter {missing[0]!r}")
             self.validate({**group, **{k: v for k, v in saved.items() if k != "params"}})
+        members = self._members()
+        calls, sums = saved_state.checked_gradients(state_dict.get("accumulated"), members, self.accumulate)
+        self._settle()
         for i, saved in enumerate(groups):
             self.param_groups[i].update({k: v for k, v in saved.items() if k != "params"})
             if any(p.store.epoch != p.epoch for p in self._partitions[i]):
                 self._repack(i)
             for part in self._partitions[i]:
                 with on_device(part.store.device):
-                    self._restore(part, entries)
+                    saved_state.restore(part, entries, self.scalars)
+        self._calls, self._skipped = calls, int(state_dict.get("skipped", 0))
+        if calls:
+            for i, p in enumerate(members):
+                p.grad = None if i not in sums else arrays.asarray(sums[i], p.dtype, p.device)
 
-    def _restore(self, part: _Partition, entries: Mapping[int, Mapping[str, Any]]) -> None:
-        part.classes, part.live = [], []
-        for buffer in part.state.values():
-            buffer[...] = 0
-        for i, p in enumerate(part.parameters):
-            entry = entries[id(p)]
-            part.steps[i] = int(entry.get("step", 0))
-            for name, value in entry.items():
-                if name != "step":
-                    values = np.asarray(arrays.to_host(as_raw(value)), part.store.dtype)
-                    part.store.view(part.buffer(name), i)[...] = arrays.to_device(values, part.store.device)
+    def _members(self) -> list[Tensor]:
+        return [p for group in self.param_groups for p in group["params"]]
 
     def __repr__(self) -> str:
         groups = [
             f"  group {i}: {len(g['params'])} parameters, " + ", ".join(f"{k}={g[k]}" for k in self.defaults)
             for i, g in enumerate(self.param_groups)
         ]
-        return "\n".join([f"{type(self).__name__}(", *groups, ")"])
+        chosen = [
+            f"{k}={v!r}" for k, v in zip(options.DEFAULTS, self._options(), strict=True) if v != options.DEFAULTS[k]
+        ]
+        return "\n".join([f"{type(self).__name__}(", *groups, *([f"  {', '.join(chosen)}"] if chosen else []), ")"])

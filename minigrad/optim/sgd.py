@@ -3,12 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from . import checks
 from .descent import descent
 from .fused_update import UpdateKernel
 from .optimizer import Optimizer
+from .options import Options
+
+
+def loop(
+    p: Any,
+    g: Any,
+    velocity: Any,
+    average: Any,
+    c: Any,
+    decay: Any,
+    decoupled: Any,
+    momentum: Any,
+    nesterov: Any,
+    velocity_holds_lr: Any,
+) -> None:
+    """The update element by element; see `Optimizer.loop`."""
+    lr, beta, gain, weight_decay, scale, _, ema_keep, ema_gain = c
+    for i in range(p.size):
+        w, d = p[i], g[i] * scale
+        if decay is not None:
+            d += w * weight_decay
+        if momentum is None:
+            w -= lr * d
+        else:
+            v = velocity[i] * beta + d * gain
+            velocity[i] = v
+            if velocity_holds_lr is not None:
+                if nesterov is not None:
+                    v = v * beta + d * lr
+                w -= v
+            else:
+                if nesterov is not None:
+                    v = v * beta + d
+                w -= lr * v
+        p[i] = w
+        if average is not None:
+            average[i] = average[i] * ema_keep + w * ema_gain
 
 
 class SGD(Optimizer):
@@ -33,10 +70,12 @@ class SGD(Optimizer):
         nesterov: look ahead; needs momentum > 0 and dampening = 0.
         maximize: ascend.
         scale_velocity_by_lr: the velocity holds lr (see above).
+        **options: accumulate, max_norm, ema, nonfinite; see `Optimizer`.
     """
 
     columns = ("lr", "momentum", "gain", "weight_decay")
     kernel = UpdateKernel("sgd", "sgd_f32", ("momentum_buffer",), ("momentum", "nesterov", "scale_velocity_by_lr"))
+    loop = staticmethod(loop)
 
     def __init__(
         self,
@@ -49,19 +88,18 @@ class SGD(Optimizer):
         *,
         maximize: bool = False,
         scale_velocity_by_lr: bool = False,
+        **options: Unpack[Options],
     ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "momentum": momentum,
-                "dampening": dampening,
-                "weight_decay": weight_decay,
-                "nesterov": nesterov,
-                "maximize": maximize,
-                "scale_velocity_by_lr": scale_velocity_by_lr,
-            },
-        )
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+            "scale_velocity_by_lr": scale_velocity_by_lr,
+        }
+        super().__init__(params, defaults, **options)
 
     def validate(self, group: Mapping[str, Any]) -> None:
         checks.number("lr", group["lr"])
@@ -82,9 +120,6 @@ class SGD(Optimizer):
         if group["scale_velocity_by_lr"]:
             gain *= group["lr"]
         return group["lr"], group["momentum"], gain, group["weight_decay"]
-
-    def kernel_flags(self, group: Mapping[str, Any]) -> int:
-        return self.kernel.bits(group)
 
     def update(self, xp: Any, group: Mapping[str, Any], c: Any, p: Any, g: Any, *buffers: Any) -> None:
         *velocity, t, d = buffers

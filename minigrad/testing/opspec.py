@@ -49,6 +49,9 @@ class OpSpec:
         tolerance: per dtype, largest relative difference from the reference.
         torch: the same function of torch tensors, with the same parameters; None where there is none.
         notes: conventions worth knowing.
+        batched: positions of the arguments whose rows (axis 0) are treated one by one, so that f of a batch is f of its
+            parts; the other arguments are shared by all rows.
+        waived: names of checks of the battery that do not hold, each with its reason.
     """
 
     name: str
@@ -68,6 +71,8 @@ class OpSpec:
     tolerance: Mapping[str, float] = field(default_factory=lambda: {"float64": 1e-12, "float32": 1e-5})
     torch: Callable[..., Any] | None = None
     notes: str = ""
+    batched: tuple[int, ...] = ()
+    waived: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.order not in (0, 1, 2):
@@ -77,6 +82,8 @@ class OpSpec:
                 raise ValueError(f"OpSpec {self.name}: shapes {case} are {len(case)}, but arity is {self.arity}")
         if isinstance(self.domain, tuple) and self._per_argument() and len(self.domain) != self.arity:
             raise ValueError(f"OpSpec {self.name}: {len(self.domain)} domains for {self.arity} arguments")
+        if not set(self.batched) <= set(range(self.arity)):
+            raise ValueError(f"OpSpec {self.name}: batched={self.batched!r} must name arguments below {self.arity}")
 
     def __repr__(self) -> str:
         return f"OpSpec({self.name})"

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backend import random
 from ..backend.device import on_device
+from ..backend.flush_to_zero import flush_to_zero
 from ..data import DataLoader, Dataset
 from ..nn import Module
 from ..optim import Optimizer
@@ -75,7 +76,8 @@ def fit(
     """Train a model until a rule ends it.
 
     Each batch (x, y, ...) makes one step on loss(model(x), y, ...). Afterwards the model is in evaluation mode. Ctrl-C
-    ends the run after the step under way: the checkpoint is written, then KeyboardInterrupt is raised.
+    ends the run after the step under way: the checkpoint is written, then KeyboardInterrupt is raised. Subnormal
+    numbers count as zero inside, on the CPU too (`minigrad.backend.flush_to_zero`).
 
     Args:
         model: the model.
@@ -139,7 +141,12 @@ def fit(
         raise ValueError(f"fit: a metric cannot be called {taken[0]!r}, which is a column of the history: rename it")
     run = Run(model, train, loss, optimizer, scheduler, held_out, found, patience is not None, followers)
     # sums and statistics are raw arrays: they are worked on where they are
-    with DeferredInterrupt() as interrupt, np.errstate(over="ignore", invalid="ignore"), on_device(device):
+    with (
+        DeferredInterrupt() as interrupt,
+        np.errstate(over="ignore", invalid="ignore"),
+        on_device(device),
+        flush_to_zero(),
+    ):
         if checkpoint is not None and checkpoint.load_into(run):
             run.history.resumed_at = run.step
         _loop(run, rules, checkpoint, interrupt, progress)

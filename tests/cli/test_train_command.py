@@ -298,7 +298,7 @@ def test_info(run: Run) -> None:
     assert "safetensors" in done.out
 
 
-@pytest.mark.parametrize("command", ["", "train", "predict", "sweep", "info"])
+@pytest.mark.parametrize("command", ["", "train", "predict", "sweep", "bench", "info"])
 def test_help(run: Run, command: str) -> None:
     done = run(*command.split(), "--help")
     assert (done.status, done.err) == (0, "")

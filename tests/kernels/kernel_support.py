@@ -168,11 +168,13 @@ def update_arguments(entry: str, n: int, seed: int) -> dict[str, Any]:
     return {
         **{name: np.abs(values(rng, n)) for name in ("p", "g", *updates()[entry][1])},
         "n": i8(n),
+        "average": values(rng, n),
         "table": rng.uniform(0.1, 1.0, (2, 1, 16)),
         "classes": i4(1),
         "columns": i4(16),
         "capacity": i4(2),
-        "state": np.array([7, 0], u4),
+        "state": np.array([7, 0, 0], u4),
         "live": np.ones(-(-n // 64), np.uint8),
+        "total": np.array([4.0]),
         "flags": i4(255),
     }

@@ -11,12 +11,13 @@ from strict_provider import StrictProvider
 import minigrad as mg
 from minigrad import nn, optim
 from minigrad.optim.fused_update import AHEAD, FusedUpdate
+from minigrad.optim.options import SHARED_COLUMNS, shared_coefficients
 from minigrad.optim.parameters import Store
 
 pytestmark = pytest.mark.gxx
 
 DEVICE = "cuda:0"
-COLUMNS = len(optim.Adam.columns)
+COLUMNS = len(optim.Adam.columns + SHARED_COLUMNS)
 
 
 class Updates:
@@ -37,8 +38,9 @@ class Updates:
     def prepare(self, lr: float) -> None:
         self.count += 1
         group = {**self.optimizer.param_groups[0], "lr": lr}
-        steps = [self.count, self.count + 3]
-        self.fused.prepare(lr, steps, lambda step: self.optimizer.coefficients(group, step))
+        steps = [[self.count + ahead, self.count + ahead + 3] for ahead in range(AHEAD)]
+        shared = shared_coefficients(False, 1, None, None)
+        self.fused.prepare(lr, lambda: [[self.optimizer.coefficients(group, t) + shared for t in row] for row in steps])
 
 
 def rate(step: int) -> float:

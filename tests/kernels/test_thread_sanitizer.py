@@ -19,8 +19,8 @@ FLAGS = ("-std=c++20", "-O1", "-g", "-w", "-pthread", "-fsanitize=thread", "-ffp
 
 LAUNCHES = {
     **{
-        entry: f"{name}::{entry}(p, g, {', '.join(['m', 'v', 'largest'][: len(states)])}, N, table, 1, 16, 1, state, "
-        "live, 255)"
+        entry: f"{name}::{entry}(p, g, {', '.join(['m', 'v', 'largest'][: len(states)])}, N, average, table, 1, 16, "
+        "1, state, live, total, 255)"
         for entry, (name, states) in updates().items()
     },
     "sum_of_squares_f32": "norm::sum_of_squares_f32(g, N, partial, total, state, 0)",
@@ -39,9 +39,9 @@ LAUNCHES = {
 MAIN = """
 int main(int argc, char** argv)
 {
-    static float p[2000], g[2000], m[2000], v[2000], largest[2000], out[100], wide[15000];
+    static float p[2000], g[2000], m[2000], v[2000], largest[2000], average[2000], out[100], wide[15000];
     static double table[16], partial[8], total[1];
-    static unsigned state[2];
+    static unsigned state[3];
     static unsigned char live[32];
     static long long labels[20];
     const long long N = 1999;

@@ -26,6 +26,21 @@ OPTIMIZERS: dict[str, Make] = {
     "nesterov": lambda p: optim.SGD(p, lr=1e-4, momentum=0.9, nesterov=True),
     "velocity holds lr": lambda p: optim.SGD(p, lr=1e-4, momentum=0.9, scale_velocity_by_lr=True),
     "nesterov, velocity holds lr": lambda p: optim.SGD(p, 1e-4, 0.9, nesterov=True, scale_velocity_by_lr=True),
+    "adagrad": lambda p: optim.Adagrad(p, lr_decay=0.01, initial_accumulator_value=0.1, weight_decay=0.1),
+    "adadelta": lambda p: optim.Adadelta(p, eps=1e-4, weight_decay=0.1),
+    "rmsprop": lambda p: optim.RMSprop(p, lr=1e-3, weight_decay=0.1),
+    "rmsprop with momentum, centered": lambda p: optim.RMSprop(p, 1e-3, eps=1e-2, momentum=0.5, centered=True),
+    "adamax": lambda p: optim.Adamax(p, weight_decay=0.1),
+    "nadam": lambda p: optim.NAdam(p, weight_decay=0.1),
+    "nadam, decoupled decay": lambda p: optim.NAdam(p, weight_decay=0.1, decoupled_weight_decay=True),
+    "radam": lambda p: optim.RAdam(p, weight_decay=0.1),
+    "radam, decoupled decay, maximize": lambda p: optim.RAdam(
+        p, lr=1e-4, weight_decay=0.1, decoupled_weight_decay=True, maximize=True
+    ),
+    "lion": lambda p: optim.Lion(p, lr=1e-6, weight_decay=0.1),  # a sign is another one where rounding makes it so
+    "accumulate": lambda p: optim.Adam(p, lr=1e-2, accumulate=3),
+    "clip": lambda p: optim.NAdam(p, max_norm=0.1),
+    "all options": lambda p: optim.AdamW(p, accumulate=2, max_norm=0.1, ema=0.9, nonfinite="skip"),
 }
 
 

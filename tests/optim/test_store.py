@@ -368,7 +368,7 @@ def test_runs_cover_exactly_the_chosen_parameters(chosen: list[bool]) -> None:
 
 
 def test_large_parameters_are_updated_across_chunks(device: str) -> None:
-    from minigrad.optim.optimizer import CHUNK
+    from minigrad.optim.partition import CHUNK
 
     [w] = leaves(device, (2 * CHUNK + 17,))
     optimizer = optim.SGD([w], lr=1.0)

@@ -150,3 +150,14 @@ def test_a_loss_that_never_falls_has_no_suggestion() -> None:
         p.requires_grad = True
     found = mg.lr_find(model, (X, Y), loss=lambda p, y: p.sum() * 0 + 1.0, optimizer=optimizer, steps=5)
     assert math.isnan(found.suggestion)
+
+
+def test_the_picture() -> None:
+    pytest.importorskip("matplotlib")
+    from minigrad import plots
+
+    model, optimizer, loader = setting("cpu")
+    found = mg.lr_find(model, loader, loss=F.cross_entropy, optimizer=optimizer, steps=30)
+    picture = plots.lr_finding(**vars(found))
+    assert picture.startswith(b"\x89PNG")
+    assert picture != plots.lr_finding(**{**vars(found), "suggestion": math.nan})

@@ -1,0 +1,24 @@
+// RAdam over flat buffers, all parameters in one launch.
+#include "update.cuh"
+
+struct RAdam {
+    // Columns of the control table, in the order of RAdam.columns. One of the last two is 0: the rate without regard to
+    // the second moment, and the rectified one.
+    enum { BETA1, KEEP1, BETA2, KEEP2, EPS, WEIGHT_DECAY, SHRINK, PLAIN, RECTIFIED, COLUMNS };
+
+    static __device__ __forceinline__ void update(float& p, float g, float& m, float& v, const float* c, int flags)
+    {
+        g = descent(p, g, c[WEIGHT_DECAY], c[SHRINK], flags);
+        m = fmaf(m, c[BETA1], g * c[KEEP1]);
+        v = fmaf(v, c[BETA2], g * g * c[KEEP2]);
+        p = fmaf(-m, c[PLAIN] + c[RECTIFIED] / (sqrtf(v) + c[EPS]), p);
+    }
+};
+
+// One step.
+extern "C" __global__ void radam_f32(float* p, const float* g, float* m, float* v, long long n, float* average,
+                                     const double* table, int classes, int columns, int capacity, unsigned int* state,
+                                     const unsigned char* live, const double* total, int flags)
+{
+    update_all<RAdam>(p, g, {n, average, {table, classes, columns, capacity, state}, live, total, flags}, m, v);
+}

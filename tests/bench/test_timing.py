@@ -1,0 +1,125 @@
+"""Rounds: their order, their pairing, their pauses."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from minigrad.bench import timing
+from minigrad.bench.binding import Binding
+from minigrad.bench.ceilings import Ceilings
+from minigrad.bench.threads import blas_threads, limited
+
+
+class Sleeper:
+    """A contestant whose step takes a known time."""
+
+    events: Any = None
+
+    def __init__(self, library: str) -> None:
+        self.name = self.library = library
+        self.waits = 0
+
+    def configuration(self) -> dict[str, Any]:
+        return {}
+
+    def step(self, batch: int) -> Any:
+        return lambda: time.sleep(batch * 1e-3)
+
+    def products(self, batch: int) -> Any:
+        return self.step(batch)
+
+    def wait(self) -> None:
+        self.waits += 1
+
+    def elapsed_us(self, start: Any, end: Any) -> float:
+        return end - start
+
+
+class Ticker(Sleeper):
+    """One with marks: each is the number of marks recorded so far."""
+
+    def __init__(self) -> None:
+        super().__init__("ticker")
+        self.count = 0
+
+    def events(self) -> Any:
+        owner = self
+
+        class Mark:
+            def record(self) -> None:
+                owner.count += 10
+                self.at = owner.count
+
+            def __sub__(self, other: Any) -> float:
+                return self.at - other.at
+
+        return Mark()
+
+
+def test_every_program_runs_once_a_round_and_the_order_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = Sleeper("a"), Sleeper("b")
+    order: list[Any] = []
+    programs = [
+        timing.Program((o.name, n), o, lambda n=n, o=o: order.append((o.name, n))) for o in (a, b) for n in (1, 2)
+    ]
+    pauses: list[float] = []
+    monkeypatch.setattr(timing.time, "sleep", pauses.append)
+    found = timing.read_rounds(programs, 2, 0.0)
+    keys = [p.key for p in programs]
+    assert order == keys + keys[::-1]
+    assert pauses == [timing.PAUSE] * 2, "from a to b, and back from b to a in the second round"
+    assert {key: len(r) for key, r in found.items()} == dict.fromkeys(keys, 2)
+
+
+def test_a_reading_is_the_time_of_a_call() -> None:
+    owner = Sleeper("a")
+    program = timing.Program(("a", 5), owner, owner.step(5))
+    program.warm_up(0.02)
+    assert program.calls == 1
+    before = owner.waits
+    reading = program.read(0.02)
+    assert reading.us > 4900
+    assert owner.waits >= before + 2, "before and after each block"
+    assert reading.device_us is None
+
+
+def test_short_calls_are_timed_in_blocks() -> None:
+    program = timing.Program(("a", 0), Sleeper("a"), lambda: None)
+    program.warm_up(0.005)
+    assert program.calls > 10
+
+
+def test_the_clock_of_the_device() -> None:
+    owner = Ticker()
+    program = timing.Program(("a", 0), owner, lambda: None)
+    assert program.read(0.0).device_us == 10
+
+
+def test_ratios_are_paired() -> None:
+    ours = [timing.Reading(u) for u in (10.0, 20.0, 300.0)]
+    theirs = [timing.Reading(u) for u in (20.0, 40.0, 100.0)]
+    assert timing.median_ratio(ours, theirs) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("calls", "memory", "arithmetic", "binds"), [(9, 1, 2, "calls"), (1, 9, 2, "memory"), (1, 2, 9, "arithmetic")]
+)
+def test_what_binds(calls: float, memory: float, arithmetic: float, binds: str) -> None:
+    account = Binding(calls, memory, arithmetic, 24.0)
+    assert account.binds == binds
+    assert account.explained == 0.5
+
+
+def test_the_rate_of_the_nearest_size() -> None:
+    ceilings = Ceilings(1.0, {}, {100: 5.0, 10_000: 2.0})
+    assert [ceilings.bytes_per_second(n) for n in (0, 90, 990, 1010, 10**9)] == [5.0, 5.0, 5.0, 2.0, 2.0]
+
+
+def test_threads() -> None:
+    before = blas_threads()
+    with limited(1) as used:
+        assert used in (1, None)
+    assert blas_threads() == before
