@@ -214,14 +214,15 @@ def throughput(
                 batch, median, style, marker=marker, color=colour, markersize=6 if i == 0 else 4.5,
                 linewidth=2.4 if i == 0 else 1.4, label=name, zorder=4 if i == 0 else 3,
             )  # fmt: skip
-        if knee is not None:
-            axis.plot(*knee, "o", markersize=17, markerfacecolor="none", markeredgecolor="black", zorder=5)
-            label = f"knee: batch {knee[0]:g}"
-            place = {"textcoords": "offset points", "ha": "center", "fontsize": 12, "weight": "bold", "zorder": 6}
-            box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-            axis.annotate(label, knee, (0, 18), bbox=box, **place)
         seen = [y for p in points for y in p[1:]]
         axis.set_ylim(min(seen) / 2, max(seen) * 4)
+        if knee is not None:
+            x, y = knee
+            axis.plot(x, y, "o", markersize=17, markerfacecolor="none", markeredgecolor="black", zorder=5)
+            axis.vlines(x, y * 1.14, axis.get_ylim()[1], color="black", linewidth=0.8, zorder=2)
+            box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "black", "linewidth": 0.8}
+            top = axis.get_xaxis_transform()  # above the curves, where only ceilings are
+            axis.text(x, 0.965, f"knee: batch {x:g}", transform=top, ha="center", va="top", bbox=box, zorder=6)
         batches = sorted({p[0] for p in points})
         shown = batches[:: 1 if len(batches) < 10 else 2]
         axis.set_xticks(shown, [f"{b:g}" for b in shown])

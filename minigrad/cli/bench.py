@@ -96,10 +96,11 @@ def run(arguments: argparse.Namespace) -> int:
     for line in report.advice_lines(advice, result.largest_estimate):
         say(line)
     if folder is not None:
-        folder.write_json(RESULTS, report.to_json(settings, result, told, advice))
+        document = report.to_json(settings, result, told, advice)
+        folder.write_json(RESULTS, document)
         folder.write(TABLE, report.to_csv(result.rows))
         if plot and advice is not None:
-            folder.write(PICTURE, picture(settings, result, told, advice))
+            folder.write(PICTURE, picture(document))
         say(f"written to {folder.path}")
     return 0
 
@@ -178,27 +179,24 @@ def _threads(told: Mapping[str, Any]) -> str:
     return "BLAS threads unknown" if count is None else f"{count} BLAS thread{'s' * (count > 1)}"
 
 
-def picture(settings: Settings, result: Result, told: Mapping[str, Any], advice: Mapping[str, Any]) -> bytes:
-    """The throughput under its ceilings."""
-    ours = settings.modes[0]
-    names = [*settings.modes, *(n for n in settings.peers if n not in result.missing)]
+def picture(document: Mapping[str, Any]) -> bytes:
+    """The throughput under its ceilings, from what results.json holds."""
+    asked, told, rows = document["settings"], document["environment"], document["rows"]
+    modes, peers = asked["modes"], [n for n in asked["peers"] if n not in document["missing"]]
     programs = {
-        f"minigrad {n}" if n in settings.modes else n: [
-            (r["batch"], r["samples_per_second"], *_middle_half(r["batch"], r["us_rounds"]))
-            for r in measured(result.rows, n)
+        f"minigrad {n}" if n in modes else n: [
+            (r["batch"], r["samples_per_second"], *_middle_half(r["batch"], r["us_rounds"])) for r in measured(rows, n)
         ]
-        for n in names
+        for n in (*modes, *peers)
     }
-    rows = measured(result.rows, ours)
-    labels = {"calls": "calls alone", "memory": "memory alone", "arithmetic": "matrix products alone"}
-    ceilings = {text: [(r["batch"], r["batch"] / r[f"{kind}_us"] * 1e6) for r in rows] for kind, text in labels.items()}
-    at = next(r for r in rows if r["batch"] == advice["knee"])
-    peers = {
-        f"{n.partition('-')[0]} {c['version']}": 0 for n, c in result.configurations.items() if n in settings.peers
-    }
-    where = told["processor"] if settings.device == "cpu" else settings.device
-    threads = f", {_threads(told)}" if settings.device == "cpu" else ""
-    versions = ", ".join([f"minigrad {told['versions']['minigrad']}", f"NumPy {told['versions']['numpy']}", *peers])
-    note = f"{where}{threads}; {versions}; {told['date']}; median and middle half of {settings.rounds} rounds"
-    title = f"A training step of {settings.net} with {settings.optimizer}: batch size against throughput"
+    ours = measured(rows, modes[0])
+    labels = {"calls": "calls alone", "memory": "memory alone", "arithmetic": "our matrix products alone"}
+    ceilings = {text: [(r["batch"], r["batch"] / r[f"{kind}_us"] * 1e6) for r in ours] for kind, text in labels.items()}
+    at = next(r for r in ours if r["batch"] == document["advice"]["knee"])
+    versions = [f"minigrad {told['versions']['minigrad']}", f"NumPy {told['versions']['numpy']}"]
+    versions += dict.fromkeys(f"{n.partition('-')[0]} {document['programs'][n]['version']}" for n in peers)
+    where = f"{told['processor']}, {_threads(told)}" if asked["device"] == "cpu" else asked["device"]
+    rounds = f"median and middle half of {asked['rounds']} rounds"
+    note = f"{where}; {', '.join(versions)}; {told['date']}; {rounds}"
+    title = f"A training step of {asked['net']} with {asked['optimizer']}: batch size against throughput"
     return plots.throughput(programs, ceilings, (at["batch"], at["samples_per_second"]), title, note)

@@ -88,7 +88,7 @@ def ends(
     """
     slope = elementwise_grad(loss)
     shape = np.broadcast_shapes(starts.shape, rates.shape)
-    w, rate = np.broadcast_to(starts, shape).ravel(), np.broadcast_to(rates, shape).ravel()
+    w, rate = np.broadcast_to(starts, shape).flatten(), np.broadcast_to(rates, shape).flatten()
     before, moving = w.copy(), np.arange(w.size)
     for _ in range(steps):
         here = w[moving]

@@ -19,7 +19,7 @@ from .stopping import draw_stopping
 SLOPE, OFFSET = 2.0, 1.0
 """The true line."""
 START = np.array([-1.0, -1.0])
-RATES = (0.03, 0.3, 0.9)
+RATES = (0.03, 0.3, 0.8)
 
 
 def run(lab: Notebook) -> None:
@@ -104,7 +104,7 @@ def draw_line(lab: Notebook, x: np.ndarray, y: np.ndarray, best: np.ndarray) -> 
 
 def draw_order(lab: Notebook, x: np.ndarray, y: np.ndarray, best: np.ndarray) -> None:
     """The same rate with both orders of updating."""
-    rate, steps = 0.9, lab.pick(60, 10)
+    rate, steps = 0.8, lab.pick(60, 10)
     figure = style.figure(9.6, 4, f"Both parameters at once, or one after the other (rate {rate})")
     left, right = figure.subplots(1, 2)
     a, b = np.meshgrid(np.linspace(-1.5, 3.5, 150), np.linspace(-1.5, 2.5, 150))

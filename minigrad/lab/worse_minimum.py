@@ -28,7 +28,7 @@ def draw_minimum(lab: Notebook) -> None:
     """The curve with where runs end, and the share of the runs that find the good minimum."""
     draws = lab.generator("minimum")
     n, runs, steps = 64, lab.pick(300, 20), lab.pick(600, 10)
-    x = draws.uniform(-3, 3, n)
+    x = np.linspace(-3, 3, n)
     y = np.sin(TRUE * x) + 0.1 * draws.normal(size=n)
     figure = style.figure(
         11, 3.9, f"Fitting the frequency of a sine from w = {START}: {steps} steps at the rate {RATE}"

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
+import numpy as np
+
 from . import checks
 from .descent import descent
 from .fused_update import UpdateKernel
 from .optimizer import Optimizer
 from .options import Options
+
+_LEAST = {np.dtype(t): float(np.finfo(t).tiny) for t in (np.float16, np.float32, np.float64)}
+"""The smallest normal numbers, powers of two."""
 
 
 def loop(p: Any, g: Any, m: Any, average: Any, c: Any, decay: Any, decoupled: Any) -> None:
@@ -94,6 +99,10 @@ class Lion(Optimizer):
         m *= c.beta2
         xp.multiply(g, c.keep2, s)
         m += s
-        xp.sign(t, t)
+        # the sign, for which NumPy's own function takes 20 times as long: all but subnormal numbers become 1
+        least = _LEAST[p.dtype]
+        xp.minimum(t, least, out=t)
+        xp.maximum(t, -least, out=t)
+        t /= least
         t *= c.lr
         p -= t

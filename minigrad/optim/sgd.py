@@ -130,8 +130,11 @@ class SGD(Optimizer):
             return
         v = velocity[0]
         v *= c.momentum
-        xp.multiply(g, c.gain, t)
-        v += t
+        if group["dampening"] or group["scale_velocity_by_lr"]:
+            xp.multiply(g, c.gain, t)
+            v += t
+        else:
+            v += g  # the gain is 1
         # t is free again; what is left is p -= lr v, or p -= lr (g + momentum v), with lr inside v or not
         if group["nesterov"]:
             xp.multiply(v, c.momentum, t)

@@ -38,7 +38,7 @@ def contract(level: Level, unmodified: Sequence[np.ndarray]) -> Iterator[Finding
     for i, (g, other) in enumerate(zip(gradients, level.pulled(cotangents), strict=True)):
         if not np.array_equal(flat([g]), flat([other]), equal_nan=True):
             note = (
-                f"two backward passes gave different gradients of {level.names[i]} at order {level.order}: "
+                f"two backward passes gave different gradients of {level.names[i]}: "
                 "not deterministic, or a saved value was modified"
             )
             yield fault(level, i, Verdict.NONDETERMINISTIC, note)

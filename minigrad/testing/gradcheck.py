@@ -161,8 +161,7 @@ class _Run:
         level = Level(self.evaluate, self.points, self.names, self.chosen, order, self.rng, self.extent)
         level.run()
         if not level.finite:
-            note = f"f is not finite at the point (order {order})"
-            self.findings.append(fault(level, None, Verdict.DOMAIN, note))
+            self.findings.append(fault(level, None, Verdict.DOMAIN, "f is not finite at the point"))
             return False
         self.findings += contract(level, self.unmodified)
         if self._wrong():

@@ -153,7 +153,7 @@ class Level:
             raise Unsupported("a gradient cannot be evaluated on complex arrays")
         if not self._near:
             raise Unsupported("complex arrays are for NumPy")
-        moved = [h + t * direction[i] if i in direction else h for i, h in enumerate(self.hosts)]
+        moved = [np.asarray(h + t * direction[i]) if i in direction else h for i, h in enumerate(self.hosts)]
         return self.evaluate.on_complex(moved)
 
     def _moved_leaves(self, direction: Direction, t: float) -> list[Any]:
@@ -167,10 +167,20 @@ class Level:
         return [wrap(to_device(part.reshape(o.shape).astype(o.dtype), o.device)) for part, o in parts]
 
     def tape_slope(self, direction: Direction, t: float, weights: np.ndarray, recorded: bool) -> float:
-        """<gradient of <w, F>, v> by the tape at the moved points; `recorded` by the way that create_graph takes."""
-        with np.errstate(all="ignore"):
-            leaves = self._moved_leaves(direction, t)
-            gradients = pull(leaves, self.evaluate(leaves, True), self._split(weights), create_graph=recorded)
+        """<gradient of <w, F>, v> by the tape at the moved points; nan where f is not defined there.
+
+        Args:
+            direction: v.
+            t: how far.
+            weights: w.
+            recorded: by the backward that can be differentiated again.
+        """
+        leaves = self._moved_leaves(direction, t)
+        try:
+            with np.errstate(all="ignore"):
+                gradients = pull(leaves, self.evaluate(leaves, True), self._split(weights), create_graph=recorded)
+        except (ValueError, ArithmeticError, Warning):
+            return math.nan
         return along(gradients, direction)
 
     def slopes_around(self, direction: Direction, weights: np.ndarray, count: int) -> list[float]:
@@ -200,9 +210,11 @@ class Level:
         step([t for t in weights_before if t.grad is not None], rate)
         slope = rounding = 0.0
         for i, v in direction.items():
-            after = np.asarray(to_host(weights_before[i]._data))
-            slope += float(((before[i] - after) / rate).ravel() @ v.ravel())
-            rounding += EPS / rate * float(np.maximum(np.abs(before[i]), np.abs(after)).ravel() @ np.abs(v).ravel())
+            moved = np.flatnonzero(v)  # an infinite slope elsewhere is no part of this one
+            old, new = (np.asarray(a).ravel()[moved] for a in (before[i], to_host(weights_before[i]._data)))
+            slope += float(((old - new) / rate) @ v.ravel()[moved])
+            sizes = np.maximum(np.abs(old), np.abs(new))
+            rounding += EPS / rate * float(sizes @ np.abs(v.ravel()[moved]))
         return slope, rounding
 
 

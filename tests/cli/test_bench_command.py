@@ -16,6 +16,7 @@ from minigrad.bench import counts, memory, peers, report
 from minigrad.bench.rows import KEYS, OK
 from minigrad.bench.sizes import parse_net
 from minigrad.bench.threads import blas_threads
+from minigrad.cli.bench import picture
 
 TINY = ("bench", "--model", "6-5-3", "--rounds", 2, "--seconds", 0.002)
 
@@ -63,7 +64,9 @@ def test_files_table_and_advice(run: Run, folder: Path, device: str) -> None:
     assert found["environment"]["device"] == device
     assert found["ceilings"]["hollow_us"]["eager"] > found["ceilings"]["call_us"] > 0
     assert found["settings"] == found["settings"] | {"net": "6-5-3", "rounds": 2, "batches": [1, 2, 4, 8, 16]}
-    assert (folder / "b/throughput.png").read_bytes()[:4] == b"\x89PNG"
+    drawn = (folder / "b/throughput.png").read_bytes()
+    assert drawn[:4] == b"\x89PNG"
+    assert picture(found) == drawn, "results.json holds all that the picture needs"
 
 
 def test_csv_holds_what_json_holds(run: Run, folder: Path) -> None:

@@ -54,7 +54,9 @@ def test_a_hundred_looks_at_an_example(notebook: Notebook) -> None:
     assert n["hundred_same_first"] < 0.01, "it is learnt by heart"
 
 
-def test_a_full_batch_settles_in_the_worse_minimum(notebook: Notebook) -> None:
+@pytest.mark.parametrize("seed", [0, 5])
+def test_a_full_batch_settles_in_the_worse_minimum(notebook: Notebook, seed: int) -> None:
+    notebook.seed = seed
     worse_minimum.draw_minimum(notebook)
     shares = [notebook.numbers[f"found_by_{size}"] for size in (64, 16, 4, 1)]
     assert shares[0] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any
 
@@ -172,6 +173,39 @@ def test_nothing_to_look_at(device: str) -> None:
     optimizer = optim.SGD(params, nonfinite="raise", max_norm=1.0)
     optimizer.step()
     assert optimizer.skipped == 0
+
+
+@pytest.mark.gxx
+def test_a_recorded_step_skips_too(strict: StrictProvider) -> None:
+    """The device decides, so a graph that was recorded on good gradients leaves bad ones out."""
+    xp = strict.xp
+    found = []
+    for captured in (True, False):
+        params = parameters(np.float32, "cuda")
+        optimizer = optim.NAdam(params, lr=0.02, nonfinite="skip", max_norm=1.0, ema=0.9)
+
+        def feed(step: int, params: list[mg.Tensor] = params) -> None:
+            grads = spoilt(step, np.float32) if step in (4, 5, 8) else gradients(step, np.float32)
+            set_gradients(params, grads)
+
+        stream, pool = xp.cuda.Stream(non_blocking=True), xp.cuda.MemoryPool()
+        with stream if captured else contextlib.nullcontext(), xp.cuda.using_allocator(pool.malloc):
+            for step in range(2):
+                feed(step)
+                optimizer.step()
+            if captured:
+                stream.begin_capture()
+                optimizer.step()
+                graph = stream.end_capture()
+            for step in range(2, 12):
+                feed(step)
+                if captured:
+                    graph.launch()
+                else:
+                    optimizer.step()
+        found.append([host(p) for p in params])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.gxx

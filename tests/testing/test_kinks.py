@@ -41,7 +41,7 @@ KINKS: dict[str, tuple[Callable[..., Any], list[np.ndarray]]] = {
     "min of columns": (lambda x: mg.min(x, axis=0), [np.stack([TIED, TIED, X])]),
     "sort": (np.sort, [TIED]),
     "median of ties": (np.median, [np.full(3, 0.5)]),
-    "relu in a network": (lambda x: mg.sum(mg.tanh(F.relu(x) * 1.5 + 0.25) * x), [X]),
+    "relu in a network": (lambda x: mg.sum(mg.tanh(F.relu(x) * 1.5 + 0.25) * (x + 1)), [X]),
     "abs of a difference": (lambda x, y: mg.exp(-abs(x - y)), [X, X]),
     "sum of abs": (lambda x: mg.sum(abs(x)), [X]),
     "two kinks in one sum": (lambda x: mg.sum(abs(x)) * 2 - mg.sum(F.relu(x)), [X * 0]),

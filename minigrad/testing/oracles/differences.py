@@ -19,10 +19,11 @@ from .base import Oracle, compare
 
 _QUICK = 1e-8  # two numbers this close, relative to the terms of the sum, need no error bar to be believed
 _COARSE = 1e-5
-_FINE = 1e-7
+_FINE = 1e-8
 _STEPS = (0, -3, 3, -6, 6, -9, 9, 12, -12, -15, -18, 15, 17)  # exponents of 2, in units of the step
 _LINEAR_STEPS = (0, 3, -3)
 _LARGE = 2.0**-5
+_COUNTS = 0.05  # an estimate that is coarser contradicts nobody
 _OTHER_STEPS = (0.43, 0.61, 0.83, 1.7)  # in units of the best step: a second look at the reference
 
 
@@ -70,7 +71,8 @@ class Differences(Oracle):
             if best is None:
                 return outcome
             outcome = compare(line, analytic, best.numeric, best.bar, best.allowed, best.scale)
-            if outcome.verdict is Verdict.OK:
+            # two estimates that agree better than their error bar says may still be told apart by a better reference
+            if outcome.verdict is Verdict.OK and (look is search or abs(analytic - best.numeric) <= best.total):
                 return outcome
         return (
             outcome if best is None or outcome.verdict is Verdict.NOISY else _unless_contradicted(line, outcome, best)
@@ -111,9 +113,9 @@ def search(line: Line) -> Estimate | None:
             continue
         found.append(estimate)
         if len(found) > 1:
-            fine = next((e for e in found if _widened(line, e, found).is_fine and _confirmed(line, e).is_fine), None)
-            if fine is not None:
-                return _widened(line, _confirmed(line, fine), found)
+            finest = min((_widened(line, e, found) for e in found), key=lambda e: e.total)
+            if finest.is_fine and _confirmed(line, finest).is_fine:
+                return _confirmed(line, finest)
     if not found:
         return None
     found = [_widened(line, e, found) for e in found]
@@ -175,9 +177,9 @@ def _confirmed(line: Line, estimate: Estimate) -> Estimate:
 def _unless_contradicted(line: Line, outcome: Outcome, best: Estimate) -> Outcome:
     """WRONG, or NOISY where another step contradicts the best one and agrees with the tape."""
     for other in (richardson(line, line.step * 2.0**e) for e in _exponents(line)):
-        if other is None or not _gap(other, best):
+        if other is None or other.step > _LARGE or not _gap(other, best):
             continue
-        if abs(outcome.analytic - other.numeric) <= other.allowed:
+        if abs(outcome.analytic - other.numeric) <= other.allowed <= _COUNTS * other.scale:
             note = f"the references contradict each other: {other.numeric:.12g} with step {other.step:.3g}"
             return replace(outcome, verdict=Verdict.NOISY, note=note)
     return outcome

@@ -12,17 +12,18 @@ import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from ..line import EPS, TINY, Line
+from ..line import EPS, Line
 from ..verdict import Outcome, Verdict
 from .base import FLAT_RESOLUTION, RESOLUTION, Oracle
 from .differences import Differences
 
-_STEPS = tuple(2.0**-e for e in range(2, 31, 2))
+_LARGEST, _SMALLEST, _RATIO = 2.0**-2, 2.0**-60, 4.0
 _FLOOR = 32.0  # remainders below so many rounding errors say nothing
 _NOISE_ORDER = 0.6  # a remainder of a lower order is noise
 _FIRST_ORDER = 1.35
 _SECOND_ORDER = 1.6
-_STEADY = 1.4  # a first-order remainder keeps its slope from step to step, within this factor
+_STEADY = 0.4  # the slope of a first-order remainder changes by less than this part of itself from step to step
+_FAR = 16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,36 +43,49 @@ class Taylor(Oracle):
     name: ClassVar[str] = "taylor"
 
     def judge(self, line: Line, analytic: float) -> Outcome:
-        rungs: list[_Rung] = []  # smallest step last
-        slopes: list[float] = []
-        reached = math.inf  # the smallest slope that some step could have told from zero
-        for h in _STEPS:
-            increment = float(line.weights @ (line.at(h) - line.value))
-            if not math.isfinite(increment):
-                continue
-            noise = _FLOOR * EPS * (line.size + abs(h * analytic)) + h * line.floor
-            slopes.append(increment / h)
-            reached = min(reached, noise / h)
-            remainder = abs(increment - h * analytic)
-            if not remainder <= noise:
-                rungs.append(_Rung(h, remainder, increment / h))
-        if not slopes:
-            return Outcome(Verdict.DOMAIN, analytic, note="f is not finite near {where}")
-        if not math.isfinite(analytic):
-            return Outcome(Verdict.WRONG, analytic, slopes[-1])
-        scale = max(abs(s) for s in slopes)
-        if reached <= max(RESOLUTION * scale, FLAT_RESOLUTION * line.extent(), TINY):
-            outcome = _read(rungs, analytic, slopes, reached)
-            if outcome is not None:
-                return outcome
+        outcome = _read(line, analytic, *_ladder(line, analytic)) if math.isfinite(analytic) else None
+        if outcome is not None:
+            return outcome
         outcome = Differences().judge(line, analytic)
         return replace(outcome, note=outcome.note or "by differences: the remainder has no clear order")
 
 
-def _read(rungs: list[_Rung], analytic: float, slopes: list[float], reached: float) -> Outcome | None:
-    """OK or WRONG by the order of the remainder at the smallest steps; None where it is neither 1 nor 2."""
+def _ladder(line: Line, analytic: float) -> tuple[list[_Rung], list[float], float]:
+    """Remainders that stand out from rounding, by shrinking steps, until they do not any more.
+
+    Returns:
+        These; the slopes of F at all steps; and the smallest slope that some step could have told from zero.
+    """
+    rungs: list[_Rung] = []
+    slopes: list[float] = []
+    reached = math.inf
+    h, hidden = _LARGEST, 0
+    while h >= _SMALLEST and hidden < 3:
+        increment = float(line.weights @ (line.at(h) - line.value))
+        if math.isfinite(increment):
+            noise = _FLOOR * EPS * (line.size + abs(h * analytic)) + h * line.floor
+            slopes.append(increment / h)
+            remainder = abs(increment - h * analytic)
+            if remainder > noise:
+                rungs.append(_Rung(h, remainder, increment / h))
+                hidden = 0
+            else:
+                hidden += 1
+                reached = min(reached, noise / h)
+        h /= _RATIO
+    return rungs, slopes, reached
+
+
+def _read(line: Line, analytic: float, rungs: list[_Rung], slopes: list[float], reached: float) -> Outcome | None:
+    """OK or WRONG by the order of the remainder at the smallest steps; None where that is neither 1 nor 2."""
+    if not slopes:
+        return None
+    fine = max(RESOLUTION * max(abs(analytic), abs(slopes[-1])), FLAT_RESOLUTION * line.extent())
     if len(rungs) < 3:  # linear, or so nearly that rounding is all there is to see
-        return Outcome(Verdict.OK, analytic, slopes[0], reached, max(2 * reached, 2 * abs(slopes[0] - analytic)))
+        offset = abs(slopes[0] - analytic)
+        return (
+            Outcome(Verdict.OK, analytic, slopes[0], reached, _FAR * max(reached, offset)) if reached <= fine else None
+        )
     orders = [rung.order(smaller) for rung, smaller in itertools.pairwise(rungs)]
     last = len(orders) - 1
     while last > 0 and orders[last] < _NOISE_ORDER:
@@ -79,13 +93,13 @@ def _read(rungs: list[_Rung], analytic: float, slopes: list[float], reached: flo
     if last == 0:
         return None
     smallest, before = rungs[last + 1], rungs[last]
-    offset, offset_before = smallest.slope - analytic, before.slope - analytic
+    offset, change = smallest.slope - analytic, before.slope - smallest.slope
+    numeric = smallest.slope - change / (before.step / smallest.step - 1)
     if max(orders[last - 1 : last + 1]) >= _SECOND_ORDER:
-        return Outcome(Verdict.OK, analytic, smallest.slope, abs(offset), 2 * abs(offset))
-    steady = abs(offset - offset_before) <= (_STEADY - 1) * abs(offset)
+        bar = abs(offset)
+        return Outcome(Verdict.OK, analytic, numeric, bar, _FAR * bar) if min(bar, reached) <= fine else None
+    steady = abs(change) <= _STEADY * abs(offset)
     if steady and min(orders[last - 1 : last + 1]) >= _NOISE_ORDER and orders[last] <= _FIRST_ORDER:
-        bar = abs(offset - offset_before)
-        return Outcome(
-            Verdict.WRONG, analytic, smallest.slope, bar, reached, note=f"order {orders[last]:.2f} remainder"
-        )
+        note = f"the remainder is of order {orders[last]:.2f}"
+        return Outcome(Verdict.WRONG, analytic, numeric, abs(change), min(reached, abs(change)), note=note)
     return None
