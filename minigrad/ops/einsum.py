@@ -84,7 +84,9 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **kwargs: Any
     key = (subscripts, output, tuple([x.shape for x in xs]), _how(optimize), None if floating else xs[0].dtype)
     for op, slots, params in _program(*key):
         xs.append(op(*[xs[i] for i in slots], **params))
-    return xs[-1]
+    result = xs[-1]
+    # CuPy sums booleans in integers, whatever dtype it is told
+    return result if floating or result.dtype == xs[0].dtype else astype(result, xs[0].dtype)
 
 
 def _split(operands: tuple[Any, ...]) -> tuple[Any, Any, tuple[Any, ...]]:
