@@ -82,20 +82,31 @@ class _Profile:
     each: list[np.ndarray]
 
 
-def is_near_kink(line: Line) -> bool:
-    """Whether the slopes on both sides stay apart over some range of steps: there is a kink, or one close by.
+def near_kinks(line: Line) -> np.ndarray:
+    """For every output, whether it has a kink at the point or close by. Remembered by the line.
 
-    Those of a smooth function come together eight times as close with every step, those of noise run as fast apart.
+    The slopes on both sides of a smooth function come together eight times as close with every step, those of noise run
+    as fast apart; where they stay apart over some range of steps, there is a kink.
     """
-    each = _profile(line).each
-    return any(_are_steady(window, _LOOSELY).any() for window in _windows(each))
+    found: np.ndarray | None = line.memo.get("near")
+    if found is None:
+        each = _profile(line).each
+        found = np.zeros(line.value.shape, bool)
+        if len(each) >= 3:
+            slopes = np.abs(line.at(line.step) - line.at(-line.step)) / (2 * line.step)
+            for window in _windows(each):
+                found |= _are_steady(window, _LOOSELY) & ~(window.max(axis=0) <= _BENT * slopes)
+        line.memo["near"] = found
+    return found
 
 
 def gap_at(line: Line, h: float) -> float:
-    """The distance of the slopes on both sides within a step, where there is a kink within some step; else 0."""
-    if not is_near_kink(line):
+    """The distance of the slopes on both sides within a step, summed over the outputs with kinks close by."""
+    kinked = near_kinks(line)
+    if not kinked.any():
         return 0.0
-    return float(line.magnitudes @ np.abs(line.at(h) + line.at(-h) - 2 * line.value)) / h
+    each = np.abs(line.at(h) + line.at(-h) - 2 * line.value)
+    return float(line.magnitudes[kinked] @ each[kinked]) / h
 
 
 def _windows(rows: list[np.ndarray]) -> list[np.ndarray]:

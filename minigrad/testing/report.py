@@ -11,6 +11,9 @@ from typing import Any
 from ..errors import GradientError, MinigradError
 from .verdict import INCONCLUSIVE, Finding, Verdict
 
+_LONG = 4000
+"""A snippet with more characters is not for a message."""
+
 
 @dataclass(frozen=True)
 class GradcheckReport:
@@ -114,7 +117,8 @@ def _message(report: GradcheckReport) -> str:
     hint = ""
     if report.failing is not None and not report.failing.is_wrong:
         hint = f"; move the point, or pass allow={str(report.failing.verdict)!r}"
-    return f"gradcheck: {report.failing}{hint}\n{report.snippet}".rstrip()
+    again = report.snippet if len(report.snippet) <= _LONG else "(the error's report.snippet repeats it)"
+    return f"gradcheck: {report.failing}{hint}\n{again}".rstrip()
 
 
 def raise_unless_passed(report: GradcheckReport, allow: Iterable[Verdict]) -> None:

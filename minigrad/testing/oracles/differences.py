@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..kinks import gap_at, is_near_kink
+from ..kinks import gap_at, near_kinks
 from ..line import EPS, FACTOR, TINY, Line
 from ..verdict import Outcome, Verdict
 from .base import Oracle, compare
@@ -23,6 +23,7 @@ _FINE = 1e-8
 _STEPS = (0, -3, 3, -6, 6, -9, 9, 12, -12, -15, -18, 15, 17)  # exponents of 2, in units of the step
 _LINEAR_STEPS = (0, 3, -3)
 _LARGE = 2.0**-5
+_NEARER = 0.1
 _COUNTS = 0.05  # an estimate that is coarser contradicts nobody
 _OTHER_STEPS = (0.43, 0.61, 0.83, 1.7)  # in units of the best step: a second look at the reference
 
@@ -120,7 +121,7 @@ def search(line: Line) -> Estimate | None:
         return None
     found = [_widened(line, e, found) for e in found]
     usual = [e for e in found if e.step <= _LARGE] or found
-    if not is_near_kink(line):
+    if not near_kinks(line).any():
         usual = _without_luck(usual)
     best = _best(line, usual)
     # a large step may agree with itself by periodicity: it must agree with the others
@@ -176,10 +177,17 @@ def _confirmed(line: Line, estimate: Estimate) -> Estimate:
 
 def _unless_contradicted(line: Line, outcome: Outcome, best: Estimate) -> Outcome:
     """WRONG, or NOISY where another step contradicts the best one and agrees with the tape."""
+    still = all((line.at(t) == line.value).all() for t in (best.step, -best.step, best.step / 2, -best.step / 2))
     for other in (richardson(line, line.step * 2.0**e) for e in _exponents(line)):
-        if other is None or other.step > _LARGE or not _gap(other, best):
+        if other is None:
             continue
-        if abs(outcome.analytic - other.numeric) <= other.allowed <= _COUNTS * other.scale:
+        nearer = abs(outcome.analytic - other.numeric) <= _NEARER * abs(best.numeric - other.numeric)
+        if still:  # F moves in steps: where it stands still, its slope is anything that larger steps may see
+            contradicted = nearer
+        else:
+            precise = other.step <= _LARGE and other.allowed <= _COUNTS * other.scale
+            contradicted = precise and _gap(other, best) > 0 and abs(outcome.analytic - other.numeric) <= other.allowed
+        if contradicted:
             note = f"the references contradict each other: {other.numeric:.12g} with step {other.step:.3g}"
             return replace(outcome, verdict=Verdict.NOISY, note=note)
     return outcome
