@@ -11,6 +11,7 @@ import importlib.metadata
 import importlib.util
 import os
 import shutil
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -36,6 +37,10 @@ OPTIONAL = {
     "nvrtc": bool(list(importlib.metadata.distributions(name="nvidia-cuda-nvrtc"))),
 }
 """Marker -> whether the tool that its tests need is here."""
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell starts what it puts in the background with Ctrl-C ignored, and here it is part of what is tested
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 REQUIRED = {name for name in os.environ.get("MINIGRAD_REQUIRE", "").split(",") if name}
 
 
