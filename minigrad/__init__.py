@@ -3,9 +3,12 @@
 from . import data, nn, optim, testing, training
 from .anomaly import detect_anomaly
 from .backend.random import manual_seed
+from .capture import capture
 from .core.modes import enable_grad, is_grad_enabled, no_grad
 from .core.op import Op
 from .errors import (
+    CaptureError,
+    CaptureWarning,
     DeviceError,
     DTypeError,
     FileFormatError,

@@ -36,6 +36,14 @@ class FileFormatError(MinigradError, ValueError):
     """A file that is not what it should be; the message starts with its path."""
 
 
+class CaptureError(MinigradError, TypeError):
+    """A step did something that a replay could not repeat."""
+
+
+class CaptureWarning(UserWarning):
+    """A step runs eagerly, for it cannot be captured."""
+
+
 class GraphWarning(UserWarning):
     """A value left the graph in a way that is probably not meant."""
 

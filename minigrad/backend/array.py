@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError
-from .device import HOST, Array, device_of, on_device, provider_for, provider_of, resolve_device
+from .device import HOST, Array, device_of, host_arrays, on_device, provider_for, provider_of, resolve_device
 
 
 def is_floating(dtype: Any) -> bool:
@@ -102,14 +102,19 @@ def zeros(shape: tuple[int, ...], dtype: Any, device: str) -> Array:
     return provider_for(device).zeros(shape, dtype, device)
 
 
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
 @lru_cache(maxsize=8)
 def _host_zero(dtype: Any) -> np.ndarray:
-    return np.zeros((), dtype)
+    return _read_only(np.zeros((), dtype))
 
 
 def zero(array: Array) -> Any:
     """0 as the cheapest operand beside `array`: on the host a 0-d array, which NumPy takes faster than a number."""
-    return _host_zero(array.dtype) if type(array) is np.ndarray else 0
+    return _host_zero(array.dtype) if type(array) in host_arrays else 0
 
 
 SMALL = 4096
@@ -118,7 +123,7 @@ SMALL = 4096
 
 @lru_cache(maxsize=32)
 def _zero_row(length: int, dtype: Any) -> np.ndarray:
-    return np.zeros(length, dtype)
+    return _read_only(np.zeros(length, dtype))
 
 
 def relu_in_place(xp: Any, array: Array) -> None:
@@ -126,7 +131,7 @@ def relu_in_place(xp: Any, array: Array) -> None:
 
     NumPy's maximum runs 2.5 times as fast against a row of zeros as against a single one, once there is some work.
     """
-    if type(array) is not np.ndarray or array.size < SMALL:
+    if type(array) not in host_arrays or array.size < SMALL:
         xp.maximum(array, zero(array), out=array)
     else:
         rows = array if array.flags.c_contiguous else array.T
@@ -135,7 +140,7 @@ def relu_in_place(xp: Any, array: Array) -> None:
 
 def relu_slope(out: Any) -> Any:
     """1 where a relu's output is positive, else 0: an array, or a Tensor where `out` is one."""
-    if type(out) is np.ndarray and out.size < SMALL:
+    if type(out) in host_arrays and out.size < SMALL:
         return np.sign(out)  # slower than a comparison, but NumPy multiplies few floats faster than a few bools
     return out > zero(out)
 
@@ -145,17 +150,15 @@ def ones_like(array: Array) -> Array:
     if type(array) is np.ndarray:
         return np.ones(array.shape, array.dtype)  # quicker than ones_like
     provider = provider_of(array) or HOST
-    if array.ndim:
-        return provider.xp.ones_like(array)
-    return _one(provider, provider.device_of(array), array.dtype)  # type: ignore[arg-type]  # hashed by identity
+    device = provider.device_of(array)
+    return provider.xp.ones_like(array) if array.ndim or device == "cpu" else _one(provider, device, array.dtype)  # type: ignore[arg-type]  # hashed by identity
 
 
 def is_seed(g: Array) -> bool:
     """Whether a gradient is the very 1 that a backward from a scalar began with, on a device: told without a look."""
     provider = provider_of(g)
-    if provider is None or provider is HOST or g.ndim:
-        return False
-    return g is _one(provider, provider.device_of(g), g.dtype)  # type: ignore[arg-type]
+    device = "cpu" if provider is None else provider.device_of(g)
+    return device != "cpu" and not g.ndim and g is _one(provider, device, g.dtype)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=32)
@@ -187,14 +190,12 @@ def aligned_zeros(size: int, dtype: Any, device: str, alignment: int = 256) -> A
 
 def max_rows(array: Array) -> Array:
     """The maximum over the first axis; on the host without ndarray.max's wrappers, which cost as much as a row."""
-    return np.maximum.reduce(array) if type(array) is np.ndarray else array.max(axis=0)
+    return np.maximum.reduce(array) if type(array) in host_arrays else array.max(axis=0)
 
 
 @lru_cache(maxsize=32)
 def _host_arange(n: int) -> np.ndarray:
-    each = np.arange(n)
-    each.flags.writeable = False
-    return each
+    return _read_only(np.arange(n))
 
 
 def flat_positions(xp: Any, rows: Array, count: int, columns: int) -> Array:
@@ -212,7 +213,7 @@ def flat_positions(xp: Any, rows: Array, count: int, columns: int) -> Array:
     Raises:
         ValueError: a row out of range, on the host only (a look at the values would stall a device).
     """
-    if type(rows) is not np.ndarray:
+    if type(rows) not in host_arrays:
         return xp.multiply(rows, columns, dtype=xp.int64) + xp.arange(columns)  # small integer dtypes would overflow
     each = _host_arange(columns)
     if rows.dtype == np.uint64:

@@ -78,6 +78,26 @@ class Accelerator(Provider, Protocol):
     def library_call(self, name: str, call: Callable[[], Any], arrays: tuple[Array, ...]) -> None:
         """Run a call of a library that works on arrays by their addresses."""
 
+    # What follows is for steps that are recorded as graphs; streams, events, pools and graphs are as CuPy's.
+
+    def current_stream(self, device: str) -> Any:
+        """The current stream."""
+
+    def side_stream(self, device: str) -> Any:
+        """A new stream that does not wait for the default one, and can therefore record while others work."""
+
+    def event(self, device: str) -> Any:
+        """A new event, without a time."""
+
+    def memory_pool(self) -> Any:
+        """A new pool of device memory."""
+
+    def allocating(self, malloc: Callable[[int], Any]) -> AbstractContextManager[Any]:
+        """Has this thread's new arrays take their memory from a pool's `malloc`, or a function that calls one."""
+
+    def pinned(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """An uninitialised host array that a device reads on its own, while the host goes on."""
+
 
 class HostProvider:
     """NumPy on the CPU."""
@@ -175,6 +195,29 @@ class CupyProvider:
     def library_call(self, name: str, call: Callable[[], Any], arrays: tuple[Array, ...]) -> None:
         call()
 
+    def current_stream(self, device: str) -> Any:
+        with self.scope(device):
+            return self.xp.cuda.get_current_stream()
+
+    def side_stream(self, device: str) -> Any:
+        with self.scope(device):
+            return self.xp.cuda.Stream(non_blocking=True)
+
+    def event(self, device: str) -> Any:
+        with self.scope(device):
+            return self.xp.cuda.Event(disable_timing=True)
+
+    def memory_pool(self) -> Any:
+        return self.xp.cuda.MemoryPool()
+
+    def allocating(self, malloc: Callable[[int], Any]) -> AbstractContextManager[Any]:
+        return self.xp.cuda.using_allocator(malloc)
+
+    def pinned(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        from cupyx import empty_pinned
+
+        return empty_pinned(shape, dtype)
+
 
 def _index(device: str) -> int:
     """The number in "cuda:1"."""
@@ -182,6 +225,9 @@ def _index(device: str) -> int:
 
 
 HOST: Provider = HostProvider()
+host_arrays: set[type] = {np.ndarray}
+"""Classes of arrays on which code for the host works: NumPy's, and those that stand for them in a recording."""
+_stand_ins: dict[type, Provider] = {}
 _accelerator: Accelerator | None = None
 _reason = "not probed yet"
 _probed = False
@@ -191,6 +237,12 @@ def install(provider: Accelerator | None, reason: str = "none installed") -> Non
     """Set the accelerator provider; None means that there is none, for `reason`."""
     global _accelerator, _reason, _probed
     _accelerator, _reason, _probed = provider, reason, True
+
+
+def install_stand_in(provider: Provider) -> None:
+    """Add a provider whose arrays stand for NumPy's."""
+    host_arrays.add(provider.array_type)
+    _stand_ins[provider.array_type] = provider
 
 
 def _probe() -> None:
@@ -276,7 +328,7 @@ def provider_of(array: Array) -> Provider | None:
         provider = accelerator()
         if provider is not None and isinstance(array, provider.array_type):
             return provider
-    return HOST if isinstance(array, np.ndarray) else None
+    return HOST if isinstance(array, np.ndarray) else _stand_ins.get(type(array))
 
 
 def device_of(array: Array) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DeviceError
 from .cublas import Cublas
-from .device import HOST, Accelerator, Array, provider_of
+from .device import HOST, Accelerator, Array, host_arrays, provider_of
 
 
 def matmul(a: Array, b: Array, out: Array | None = None, accumulate: bool = False) -> Array:
@@ -28,7 +28,7 @@ def matmul(a: Array, b: Array, out: Array | None = None, accumulate: bool = Fals
     Returns:
         `out`, or a new array.
     """
-    if type(a) is not np.ndarray:
+    if type(a) not in host_arrays:
         return _matmul_there(a, b, out, accumulate)
     # np.dot, not np.matmul: matmul with an inner dimension of 1 does not reach BLAS (a weight gradient at
     # batch 1 takes 12 times as long).
@@ -117,7 +117,7 @@ def column_sum(a: Array, out: Array | None = None, accumulate: bool = False) -> 
     Returns:
         `out`, or a new array.
     """
-    if type(a) is not np.ndarray:
+    if type(a) not in host_arrays:
         total = a.sum(axis=0)
     else:
         ones = _host_ones(a.shape[0], a.dtype)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import fused_kernels
+from . import fused_kernels, recording
 from .array import is_integer
 from .device import Array
 
@@ -74,6 +74,8 @@ def manual_seed(seed: int) -> None:
 
 def generator(stream: str) -> np.random.Generator:
     """The running generator of a stream under the global seed."""
+    if stream != "dropout":
+        recording.refuse(f"a recorded step cannot draw from the stream {stream!r}: a replay would repeat its numbers")
     return _state.generator(stream)
 
 
@@ -128,12 +130,31 @@ def keep_mask(shape: tuple[int, ...], drop: float, device: str) -> Array:
     size = int(np.prod(shape, dtype=np.int64))
     # Whole blocks, so that a counter alone says where the stream stands. A seeded Philox is at a block boundary.
     blocks = -(-size // _BLOCK)
-    source: Any = generator("dropout").bit_generator  # a Philox, which has advance()
     threshold = round(drop * 2**32)
     if device != "cpu":
+        source: Any = generator("dropout").bit_generator  # a Philox, which has advance()
         before = _philox_state(source)
         source.advance(blocks)
         return fused_kernels.keep_mask(before, _philox_state(source), size, threshold, device).reshape(shape)
+    return recording.call(_host_mask, shape, size, blocks, threshold, effect=True)
+
+
+def _host_mask(shape: tuple[int, ...], size: int, blocks: int, threshold: int) -> np.ndarray:
+    """`keep_mask` on the host."""
+    source: Any = generator("dropout").bit_generator
     words = source.random_raw(4 * blocks)
     keep = words.view(np.uint32)[:size] >= threshold if threshold < 2**32 else np.zeros(size, bool)
     return keep.reshape(shape)
+
+
+def expect_masks(blocks: int, device: str) -> None:
+    """Do the host's part of masks that a graph is about to draw on the current stream of a device.
+
+    Args:
+        blocks: of the generator, that the masks take together.
+        device: full device label.
+    """
+    source: Any = generator("dropout").bit_generator
+    before = _philox_state(source)
+    source.advance(blocks)
+    fused_kernels.expect_masks(before, _philox_state(source), device)

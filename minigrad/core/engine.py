@@ -12,6 +12,7 @@ from typing import Any
 
 from ..backend.array import owned
 from ..backend.device import on_device
+from ..backend.recording import keep, lift
 from ..backend.spec import Spec
 from ..backend.versions import last_write
 from ..errors import DTypeError, GraphError, ShapeError
@@ -281,11 +282,12 @@ def accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
         g, node = (total._data, total._node) if isinstance(total, Variable) else (total, None)
         leaf.live = False
     if leaf.array is None or (node is not None and leaf.store is None):
-        leaf.array, leaf.grad_cell = owned(g), None
+        leaf.array, leaf.grad_cell = keep(g), None
     elif leaf.live:
-        leaf.array += g
+        array = lift(leaf.array)
+        array += g
     else:
-        leaf.array[...] = g
+        lift(leaf.array)[...] = g
     leaf.written(node)
 
 

@@ -11,6 +11,7 @@ from ..backend import array as arrays
 from ..backend import fused_kernels, random
 from ..backend.array import is_integer
 from ..backend.device import common_provider, device_of, on_device, provider_of, resolve_device
+from ..backend.recording import refuse
 from ..core.variable import wrap
 from ..errors import DTypeError, GraphError, ShapeError
 from ..tensor import Tensor, as_raw
@@ -132,6 +133,7 @@ class DataLoader:
         Returns:
             An iterator of tuples of Tensors; of single Tensors where the loader was given one array.
         """
+        refuse("a DataLoader cannot be read inside a recorded step: give the step the batch as an argument")
         if self._started:
             self._go_to(self.epoch + 1, 0)
         self._started = True

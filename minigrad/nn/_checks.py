@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backend.array import is_integer
 from ..backend.device import device_of
+from ..backend.recording import call, seam
 from ..core.variable import Variable
 from ..errors import DTypeError, GraphError, ShapeError
 from ..ops.shape import astype
@@ -149,6 +150,13 @@ def labels_in_range(name: str, raw: Any, classes: int, ignore_index: int | None)
     """
     if device_of(raw) != "cpu":
         return ignore_index is None
+    if seam.watcher is not None:  # whether one is ignored may differ from step to step
+        call(_check_range, name, raw, classes, ignore_index, effect=True)
+        return ignore_index is None
+    return _check_range(name, raw, classes, ignore_index)
+
+
+def _check_range(name: str, raw: Any, classes: int, ignore_index: int | None) -> bool:
     # One pass on the hot path: seen as unsigned, a negative label is larger than any class.
     if raw.view(f"u{raw.dtype.itemsize}").max(initial=0) < classes or raw.size == 0:
         return ignore_index is None or not 0 <= ignore_index < classes

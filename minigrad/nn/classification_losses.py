@@ -11,10 +11,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from ..backend import fused_kernels
-from ..backend.device import HOST, device_of, on_device, provider_of
+from ..backend.device import HOST, device_of, host_arrays, on_device, provider_of
 from ..errors import DTypeError, ShapeError
 from ..ops.elementwise import equal, exp, log, where
 from ..ops.fused import one_hot_, softmax_cross_entropy
@@ -94,7 +92,8 @@ def _is_everyday(logits: Any, labels: Any, ignore_index: int | None) -> bool:
     """Rows of logits and a vector of labels on the CPU, which the fused operation checks by itself."""
     x, y = as_raw(logits), as_raw(labels)
     return (
-        type(x) is type(y) is np.ndarray
+        type(x) in host_arrays
+        and type(y) in host_arrays
         and x.ndim == 2
         and y.shape == x.shape[:1] != (0,)
         and x.dtype.kind == "f"

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..backend import array as arrays
 from ..backend.device import Array, on_device
+from ..backend.recording import lift
 
 
 class ControlTable:
@@ -43,24 +44,43 @@ class ControlTable:
         self.host[row] = values
         self.rows[row].scaled = values[self._scale] != 1.0
 
-    def upload(self, share: Any = None) -> None:
-        """Make the rows visible to the update: one copy, which rounds to the parameters' dtype.
-
-        Args:
-            share: what the column `scale` is multiplied by there, a number where the table is on the host and a 0-d
-                array where it is on a device; None for 1.
-        """
+    def publish(self) -> None:
+        """Make the rows visible to the update: one copy, which rounds to the parameters' dtype."""
         if self._device == "cpu":
-            if share is not None and share != 1.0:
-                self.host[:, self._scale] *= share
-                for row in self.rows:
-                    row.scaled = True
             self.rounded[...] = self.host
             return
         fresh = arrays.to_device(self.host.astype(self.rounded.dtype), self._device)
         with on_device(self._device):
             self.rounded[...] = fresh
-            if share is not None:
-                self.rounded[:, self._scale] *= share
-                for row in self.rows:
-                    row.scaled = True
+
+    @property
+    def scale(self) -> float:
+        """The scale of the gradients in the first row, which all rows share."""
+        return float(self.host[0, self._scale])
+
+    def scale_by(self, share: Any) -> None:
+        """Multiply the column `scale` by a number, where the update reads it.
+
+        Args:
+            share: a number; a 0-d array where the table is on a device, or where a recorder looks on.
+        """
+        if isinstance(share, float) and share == 1.0:
+            return
+        if self._device == "cpu":
+            target = lift(self.rounded[:, self._scale])
+            target[...] = lift(self.host[:, self._scale]) * share
+        else:
+            self.rounded[:, self._scale] *= share
+        for row in self.rows:
+            row.scaled = True
+
+    def lifted(self, row: int, scaled: bool) -> SimpleNamespace:
+        """A row as a recorder is to see it.
+
+        Args:
+            row: its number.
+            scaled: whether `scale` may differ from 1 at another time.
+        """
+        own = vars(self.rows[row])
+        seen = {name: lift(own[name]) for name in self.columns}
+        return SimpleNamespace(**seen, scaled=own["scaled"] or scaled)

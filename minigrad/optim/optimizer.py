@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Unpack
 
 from ..backend import array as arrays
 from ..backend.device import on_device
-from ..errors import GradientError, GraphError
+from ..backend.recording import seam
+from ..errors import GraphError
 from ..tensor import Tensor
-from . import gradient_sum, options, saved_state
+from . import gradient_sum, options, saved_state, update_pass
 from .averaging import swapped
 from .fast import Loop
 from .fused_update import BACK, UpdateKernel
 from .options import SHARED_COLUMNS, NonFinite, Options, shared_coefficients
 from .parameters import pack
 from .partition import EMA, Means, Partition
-from .update_pass import update_partition
+from .repeated import Repeated, variant
 
 
-class Optimizer:
+class Optimizer(Repeated):
     """Base class. A subclass gives the names of its state and coefficients, the coefficients of a step, the update.
 
     With `accumulate=k` the loop stays as it is: `step` updates at every k-th call, by the mean of the k gradients, and
@@ -77,6 +77,7 @@ class Optimizer:
         self._means = Means(self.columns + SHARED_COLUMNS, self.kernel, self.loop)
         self._checked = self._options()
         self._calls = self._skipped = 0
+        self.revision = 0
         self._averaged = False
         given = list(params)
         for group in given if given and isinstance(given[0], Mapping) else [{"params": given}]:
@@ -170,6 +171,8 @@ class Optimizer:
         """
         if self._calls:
             return
+        if seam.watcher is not None:
+            seam.watcher.clearing(p._leaf for part in self._parts() for p in part.parameters)
         for part in self._parts():
             for p in part.parameters:
                 p._leaf.clear()
@@ -183,21 +186,25 @@ class Optimizer:
         """
         if self._averaged:
             raise GraphError("step inside averaged() would update the averages: leave the block first")
+        watcher = seam.watcher
+        if watcher is not None:
+            watcher.stepping(self)
         if self._calls + 1 < self.accumulate:
             self._calls += 1
             return
-        for i in range(len(self.param_groups)):
-            self._make_ready(i)
+        self._make_all_ready()
         self._calls = 0
         total = None
         if self.max_norm is not None or self.nonfinite is not None:
-            total, good = self._look_at_gradients()
+            total, good = gradient_sum.verdict([part for part in self._parts() if part.classes], self.nonfinite)
             if not good:
+                self._skipped += 1
                 return
-        for i, group in enumerate(self.param_groups):
-            for part in self._partitions[i]:
-                if part.classes:
-                    update_partition(self, group, self._validated[i], part, self._shared[i], total)
+        if watcher is None or watcher.eager:
+            self._prepare()
+        for group, part, _ in self._updates():
+            update_pass.run(self, group, part, total)
+        self._count()
 
     @property
     def phase(self) -> int:
@@ -237,6 +244,26 @@ class Optimizer:
 
     # --- a step -----------------------------------------------------------------------------------------------------
 
+    def _updates(self) -> Iterator[tuple[Mapping[str, Any], Partition, int]]:
+        """The partitions that the coming step updates, with their groups and the groups' numbers."""
+        for i, group in enumerate(self.param_groups):
+            for part in self._partitions[i]:
+                if part.classes:
+                    yield group, part, i
+
+    def _make_all_ready(self) -> None:
+        for i in range(len(self.param_groups)):
+            self._make_ready(i)
+
+    def _prepare(self) -> None:
+        for group, part, i in self._updates():
+            update_pass.prepare(self, group, self._validated[i], part, self._shared[i])
+
+    def _count(self) -> None:
+        self._calls = 0
+        for group, part, _ in self._updates():
+            update_pass.count(self, group, part)
+
     def _parts(self) -> list[Partition]:
         return [part for partitions in self._partitions for part in partitions]
 
@@ -253,6 +280,7 @@ class Optimizer:
             raise ValueError(f"accumulate was changed to {self.accumulate} while gradients accumulate: step first")
         options.check(type(self).__name__, dict(zip(options.DEFAULTS, chosen, strict=True)))
         self._checked = chosen
+        self.revision += 1
         self._shared = [self._shared_of(group) for group in self.param_groups]
         for part in self._parts():
             part.live = []
@@ -269,6 +297,8 @@ class Optimizer:
         hyper = [group[name] for name in self.defaults]
         if hyper != self._validated[i]:
             self.validate(group)
+            if variant(hyper) != variant(self._validated[i]):
+                self.revision += 1
             self._validated[i] = hyper
             self._names[i], self._shared[i] = self.state_names(group), self._shared_of(group)
         names = self._names[i]
@@ -279,22 +309,8 @@ class Optimizer:
                 initial = {name: self.initial(group, name) for name in names}
                 if self.ema is not None:
                     initial[EMA] = 0.0  # in truth the parameter
+                self.revision += 1
                 part.classify(live, names, initial, self._means, BACK if self.nonfinite == "skip" else 0)
-
-    def _look_at_gradients(self) -> tuple[Any, bool]:
-        """The sum of squares of all gradients, and whether to go on."""
-        parts = [part for part in self._parts() if part.classes]
-        if not parts:
-            return None, True
-        gradient_sum.check_one_device(parts)
-        total = gradient_sum.sum_of_squares(parts)
-        decides_here = self.nonfinite == "skip" and any(part.fused is None for part in parts)
-        if (self.nonfinite == "raise" or decides_here) and not math.isfinite(float(arrays.to_host(total).reshape(()))):
-            if self.nonfinite == "raise":
-                raise GradientError(f"{gradient_sum.first_bad(parts)}; nothing was updated")
-            self._skipped += 1
-            return total, False
-        return total, True
 
     def _settle(self) -> None:
         """Have every partition know the steps of its parameters."""

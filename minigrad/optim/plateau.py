@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..backend.array import to_host
+from ..backend.recording import refuse
 from ..errors import ShapeError
 from ..tensor import as_raw
 from . import checks
 from .optimizer import Optimizer
-from .scheduler import Scheduler, check_choice, check_count, check_rates
+from .scheduler import BETWEEN_STEPS, Scheduler, check_choice, check_count, check_rates
 
 
 class ReduceLROnPlateau(Scheduler):
@@ -102,6 +103,7 @@ class ReduceLROnPlateau(Scheduler):
             ShapeError: an array of several elements.
             ValueError: a list of min_lr that lacks a group which was added later.
         """
+        refuse(BETWEEN_STEPS)
         current = _metric_value(metrics)
         self._meet_new_groups()
         groups = len(self.optimizer.param_groups)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from ..backend.array import is_integer
+from ..backend.recording import refuse
 from . import checks
 from .optimizer import Optimizer
 
@@ -17,6 +18,9 @@ another for one optimizer (to be joined by SequentialLR) begin with the same, no
 
 INTERVALS = ("epoch", "step")
 """What a training loop may call a scheduler after."""
+
+
+BETWEEN_STEPS = "scheduler.step() belongs after the recorded step, not into it: a replay reads the rate that it has set"
 
 
 def plain(value: Any) -> Any:
@@ -124,6 +128,7 @@ class Scheduler:
                 f"{type(self).__name__}.step() takes no argument, got {metrics!r}: it counts its steps itself, and "
                 "only ReduceLROnPlateau looks at a metric"
             )
+        refuse(BETWEEN_STEPS)
         self._meet_new_groups()
         rates = self._rates(self.last_epoch + 1)
         self.last_epoch += 1

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backend import array as arrays
 from ..backend.device import Array, device_of, on_device, resolve_device
+from ..backend.recording import lift, seam
 from ..backend.spec import check_like
 from ..backend.versions import mark_written
 from ..core import engine
@@ -24,7 +25,7 @@ from .hooks import Hookable
 
 def as_raw(x: Any) -> Any:
     """The raw array of a Tensor; anything else as it is."""
-    return x._data if isinstance(x, Variable) else x
+    return lift(x._data) if isinstance(x, Variable) else x
 
 
 class Tensor(Hookable):
@@ -127,6 +128,8 @@ class Tensor(Hookable):
     def grad(self, value: Any) -> None:
         if value is None:
             if getattr(self, "_leaf", None) is not None:
+                if seam.watcher is not None:
+                    seam.watcher.clearing((self._leaf,))
                 self._leaf.clear()
             return
         if not self.is_leaf:
@@ -252,7 +255,7 @@ class Tensor(Hookable):
         check_like(what, raw, self)
         if raw is not self._data:
             with on_device(self.device):
-                self._data[...] = raw
+                lift(self._data)[...] = raw
         mark_written(self._cell)
 
     def _rebind(self, array: Array) -> None:
@@ -285,7 +288,7 @@ class Tensor(Hookable):
                     f"or write t = t {symbol[:-1]} x (a computation)"
                 )
             return op(self, other)
-        result = op(self._data, as_raw(other))
+        result = op(as_raw(self), as_raw(other))
         if result.shape != self.shape:
             raise ShapeError(f"in-place {symbol}: the result has shape {result.shape}, the tensor {self.shape}")
         if not np.can_cast(result.dtype, self.dtype, casting="same_kind"):
@@ -293,7 +296,7 @@ class Tensor(Hookable):
                 f"in-place {symbol}: a result of dtype {result.dtype} does not fit a tensor of {self.dtype}"
             )
         with on_device(self.device):
-            self._data[...] = result
+            lift(self._data)[...] = result
         mark_written(self._cell)
         return self
 
@@ -321,7 +324,7 @@ class Tensor(Hookable):
         parts = index if isinstance(index, tuple) else (index,)
         parts = tuple(as_raw(p) for p in parts)
         with on_device(self.device):
-            self._data[parts if isinstance(index, tuple) else parts[0]] = as_raw(value)
+            lift(self._data)[parts if isinstance(index, tuple) else parts[0]] = as_raw(value)
         mark_written(self._cell)
 
 

@@ -1,0 +1,86 @@
+"""The seam between the library and whatever watches a step in order to repeat it (minigrad.capture).
+
+A raw array enters a computation through `lift`, so that a watcher can put an array of its own in its place. Nothing is
+watched as a rule, and everything passes as it is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..errors import CaptureError
+from .array import owned
+
+
+class Watcher:
+    """What looks on while a step runs; this one lets everything pass.
+
+    Attributes:
+        records: whether it puts arrays of its own in the place of others.
+        eager: whether optimizers do the host's part of an update by themselves, as in any other step.
+    """
+
+    records = False
+    eager = True
+
+    def lift(self, array: Any) -> Any:
+        """What stands for a raw array that outlives the step."""
+        return array
+
+    def keep(self, array: Any) -> Any:
+        """A raw copy of a value of the step, which outlives it."""
+        return owned(array)
+
+    def call(self, function: Callable[..., Any], args: tuple[Any, ...], effect: bool) -> Any:
+        """function(*args), to be called as a whole whenever the step is repeated."""
+        return function(*args)
+
+    def stepping(self, optimizer: Any) -> None:
+        """An optimizer is about to step."""
+
+    def clearing(self, leaves: Iterable[Any]) -> None:
+        """These leaves are about to lose their gradients."""
+
+    def refuse(self, what: str) -> None:
+        """Raise CaptureError: `what` cannot be repeated."""
+        raise CaptureError(what)
+
+
+class _Seam(threading.local):
+    watcher: Watcher | None = None
+
+
+seam = _Seam()
+"""Who watches, per thread."""
+
+
+def lift(array: Any) -> Any:
+    """A raw array that outlives the step, as the step is to see it."""
+    watcher = seam.watcher
+    return array if watcher is None else watcher.lift(array)
+
+
+def keep(array: Any) -> Any:
+    """A raw copy of a value of the step that outlives it, C-contiguous and shared with nobody."""
+    watcher = seam.watcher
+    return owned(array) if watcher is None else watcher.keep(array)
+
+
+def call(function: Callable[..., Any], *args: Any, effect: bool = False) -> Any:
+    """function(*args) in one piece: its inside is not looked at.
+
+    Args:
+        function: of arrays and of things that stay the same from step to step.
+        *args: its arguments.
+        effect: it does more than return arrays, such as drawing random numbers.
+    """
+    watcher = seam.watcher
+    return function(*args) if watcher is None else watcher.call(function, args, effect)
+
+
+def refuse(what: str) -> None:
+    """Raise CaptureError where a step is being watched: it could not be repeated."""
+    if seam.watcher is not None:
+        seam.watcher.refuse(what)

@@ -1,0 +1,114 @@
+"""The arguments of a captured step: which are arrays, whose values change, and which stay as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..backend.device import provider_of
+from ..core.variable import wrap
+from ..errors import CaptureError
+from ..tensor import Tensor
+from ..transforms.trees import LEAF, flatten, rebuild
+
+_PLAIN = frozenset({Tensor, np.ndarray})
+
+
+class Arguments:
+    """Arguments taken apart.
+
+    Attributes:
+        arrays: the raw arrays among them, in order.
+        key: what a program depends on: shapes, dtypes and classes of the arrays, and everything else.
+    """
+
+    __slots__ = ("_given", "_skeleton", "arrays", "key")
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not kwargs and all(type(a) in _PLAIN for a in args):
+            self._given: list[Any] = list(args)
+            self._skeleton: Any = None
+            self.arrays = [a._data if type(a) is Tensor else a for a in args]
+            self.key: Any = tuple([(type(a), a.shape, a.dtype) for a in args])
+            return
+        self._given = []
+        names: list[str] = []
+        self._skeleton = flatten((args, kwargs), self._given, names, "argument")
+        self.arrays = [a._data if isinstance(a, Tensor) else a for a in self._given if is_array(a)]
+        fixed: list[tuple[Any, ...]] = []
+        for value, name in zip(self._given, names, strict=True):
+            if is_array(value):
+                fixed.append((type(value), value.shape, value.dtype))
+                continue
+            try:
+                hash(value)
+            except TypeError:
+                raise CaptureError(
+                    f"{name} of a captured step is a {type(value).__name__}: arrays, Tensors, numbers, strings and "
+                    "nested lists, tuples and dicts of them are due"
+                ) from None
+            fixed.append((type(value), value))
+        self.key = (repr(self._skeleton), tuple(fixed))
+
+    @property
+    def tracked(self) -> bool:
+        """Whether one of them collects a gradient."""
+        return any(isinstance(a, Tensor) and a.requires_grad for a in self._given)
+
+    def with_arrays(self, arrays: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The same arguments with other arrays in the place of theirs.
+
+        Args:
+            arrays: as many as `arrays`.
+
+        Returns:
+            args and kwargs.
+        """
+        remaining = iter(arrays)
+        values = [
+            (wrap(next(remaining)) if isinstance(a, Tensor) else next(remaining)) if is_array(a) else a
+            for a in self._given
+        ]
+        if self._skeleton is None:
+            return tuple(values), {}
+        args, kwargs = rebuild(self._skeleton, values)
+        return args, kwargs
+
+
+def is_array(value: Any) -> bool:
+    """Whether it is a Tensor or a raw array."""
+    return isinstance(value, Tensor) or provider_of(value) is not None
+
+
+class Results:
+    """What a step returned, taken apart.
+
+    Args:
+        value: a Tensor, an array, None, a number, or nested lists, tuples and dicts of them.
+
+    Attributes:
+        arrays: the raw arrays among them, in order.
+    """
+
+    def __init__(self, value: Any) -> None:
+        given: list[Any] = []
+        self._skeleton = None if value is None else flatten(value, given, [], "result")
+        self.arrays = [a._data if isinstance(a, Tensor) else a for a in given if is_array(a)]
+        # of everything else the value itself; of arrays only whether they are Tensors
+        self._fixed = [None if is_array(a) else (a,) for a in given]
+        self._is_tensor = [isinstance(a, Tensor) for a in given]
+        self._alone = self._skeleton is LEAF and len(self.arrays) == 1
+
+    def rebuilt(self, arrays: list[Any]) -> Any:
+        """The same result with other raw arrays."""
+        if self._skeleton is None:
+            return None
+        if self._alone:
+            return wrap(arrays[0]) if self._is_tensor[0] else arrays[0]
+        remaining = iter(arrays)
+        values = [
+            fixed[0] if fixed is not None else wrap(next(remaining)) if tensor else next(remaining)
+            for fixed, tensor in zip(self._fixed, self._is_tensor, strict=True)
+        ]
+        return rebuild(self._skeleton, values)

@@ -1,0 +1,98 @@
+"""The self-check of a capture: what is replayed must be what the step itself computes, on other batches and rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .state import Snapshot
+
+FACTORS = (1.0, 0.5, 2.0)
+"""Of the learning rates and of the data, from step to step of a check."""
+TOLERANCE = {np.dtype(np.float32): 1e-2, np.dtype(np.float64): 1e-6, np.dtype(np.float16): 1e-1}
+"""How far results may differ, as a share of what the steps changed: sums in another order, not another computation."""
+
+
+def other_batches(arrays: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+    """Batches made of one: rows in other places, numbers scaled.
+
+    Args:
+        arrays: a batch.
+
+    Returns:
+        As many as FACTORS.
+    """
+    batches = []
+    for shift, factor in enumerate(FACTORS, 1):
+        batch = []
+        for array in arrays:
+            moved = np.roll(array, shift, axis=0) if array.ndim else array.copy()
+            batch.append(moved * array.dtype.type(factor) if array.dtype.kind == "f" else moved)
+        batches.append(batch)
+    return batches
+
+
+def difference(
+    eager: Callable[[list[np.ndarray]], list[np.ndarray]],
+    replay: Callable[[list[np.ndarray]], list[np.ndarray]],
+    batch: Sequence[np.ndarray],
+    memory: Iterable[np.ndarray],
+    optimizers: Sequence[Any],
+    leaves: Iterable[Any],
+) -> str:
+    """Run the same steps both ways from where things stand, and go back there.
+
+    Args:
+        eager: the step on raw arrays, to its raw results.
+        replay: the same, replayed.
+        batch: the arguments.
+        memory: arrays that own what the step writes to.
+        optimizers: that it uses.
+        leaves: gradient cells that it touches.
+
+    Returns:
+        What differs; "" where nothing does.
+    """
+    start = Snapshot(memory, optimizers, leaves)
+    found: list[list[np.ndarray]] = []
+    try:
+        for run in (eager, replay):
+            results = []
+            for arrays, factor in zip(other_batches(batch), FACTORS, strict=True):
+                for optimizer in optimizers:
+                    for group in optimizer.param_groups:
+                        if "lr" in group:
+                            group["lr"] *= factor
+                results += [np.array(r) for r in run(arrays)]
+            found.append(results + [array.copy() for array, _ in start.memory])
+            start.restore()
+    finally:
+        start.restore()
+    before = [None] * (len(found[0]) - len(start.memory)) + [values for _, values in start.memory]
+    for number, (a, b, was) in enumerate(zip(*found, before, strict=True)):
+        if not _same(a, b, was):
+            what = f"result {number % max(len(batch), 1)}" if was is None else f"memory of shape {a.shape}, {a.dtype}"
+            return f"{what} differs by up to {_largest(a, b):.3g}"
+    return ""
+
+
+def _same(a: np.ndarray, b: np.ndarray, was: np.ndarray | None) -> bool:
+    """Whether two arrays are the same up to rounding, beside how far they have come."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if np.array_equal(a, b, equal_nan=a.dtype.kind == "f"):
+        return True
+    if a.dtype.kind != "f" or not np.array_equal(np.isfinite(a), np.isfinite(b)):
+        return False
+    kept = np.isfinite(a)
+    wide, other = a[kept].astype(np.float64), b[kept].astype(np.float64)
+    way = wide if was is None else wide - np.where(kept, was, 0)[kept]
+    allowed = TOLERANCE.get(a.dtype, 1e-2) * np.linalg.norm(way) + 1e-6 * np.linalg.norm(wide)
+    return bool(np.linalg.norm(wide - other) <= allowed)
+
+
+def _largest(a: np.ndarray, b: np.ndarray) -> float:
+    with np.errstate(invalid="ignore"):
+        return float(np.max(np.abs(a.astype(np.float64) - b.astype(np.float64)), initial=0.0))

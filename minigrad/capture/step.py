@@ -1,0 +1,124 @@
+"""A training step that is recorded once and replayed."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..backend.recording import seam
+from ..errors import CaptureError, CaptureWarning
+from ..tensor import as_raw
+from .arguments import Arguments
+from .executors import EXECUTORS
+from .host_capture import StaleCapture, record
+
+MOST = 16
+"""Programs that are kept; the one that was not used for longest goes first."""
+
+
+class CapturedStep:
+    """A step that runs as its recording. Made by `capture`.
+
+    Attributes:
+        function: the step as it was given.
+        refusals: for each signature that cannot be replayed the reason.
+    """
+
+    def __init__(self, function: Callable[..., Any], constants: Sequence[Any], executor: str) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.refusals: dict[Any, str] = {}
+        self._constants = [as_raw(c) for c in constants]
+        self._executor = executor
+        self._programs: dict[Any, list[Any]] = {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step: recorded at the first call with such arguments, replayed at later ones."""
+        if seam.watcher is not None:
+            raise CaptureError("a captured step cannot run inside another one that is being recorded")
+        try:
+            arguments = Arguments(args, kwargs)
+        except CaptureError as error:
+            self._refuse(None, str(error))
+            return self.function(*args, **kwargs)
+        key = arguments.key
+        programs = self._programs.get(key)
+        if programs is not None:
+            for program in programs:
+                if program.fits():
+                    try:
+                        return program.replay(arguments.arrays)
+                    except StaleCapture:
+                        programs.remove(program)
+                        break
+                    except (ValueError, IndexError):
+                        return self.function(*args, **kwargs)  # a label out of range, which it explains
+        if key in self.refusals:
+            return self.function(*args, **kwargs)
+        return self._record(arguments, args, kwargs)
+
+    def _record(self, arguments: Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Record the step, which is a step; where that fails, make it as it is."""
+        try:
+            if arguments.tracked:
+                raise CaptureError("an argument requires a gradient: pass it .detach()ed, or make it a Parameter")
+            value, replay, reason = record(self.function, arguments, self._constants, self._executor)
+        except CaptureError as error:
+            self._refuse(arguments.key, str(error))
+            return self.function(*args, **kwargs)
+        if replay is None:
+            self._refuse(arguments.key, reason)
+        else:
+            programs = self._programs.pop(arguments.key, [])
+            programs.append(replay)
+            self._programs[arguments.key] = programs
+            while len(self._programs) > MOST:
+                del self._programs[next(iter(self._programs))]
+        return value
+
+    def _refuse(self, key: Any, reason: str) -> None:
+        self.refusals[key] = reason
+        name = getattr(self.function, "__name__", "the step")
+        warnings.warn(f"{name} runs eagerly, for it cannot be captured: {reason}", CaptureWarning, stacklevel=4)
+
+    def clear(self) -> None:
+        """Forget every recording, and give back its memory."""
+        self._programs.clear()
+        self.refusals.clear()
+
+
+def capture(
+    function: Callable[..., Any] | None = None, *, constants: Sequence[Any] = (), executor: str = "auto"
+) -> Any:
+    """The step as a program that is recorded at its first call and replayed at later ones.
+
+        step = mg.capture(train_step)
+        for x, y in loader:
+            loss = step(x, y)
+
+    A step is an ordinary function that runs forward, backward and optimizer on its arguments. The first call with
+    arguments of some shapes records it, which is a step like any other; three more on made-up batches compare the
+    replay with the step itself, and are undone. Later calls replay: no tape, no allocation. What a replay could not
+    repeat is refused with a CaptureWarning, and the step runs as it is.
+
+    A replay reads learning rates and other hyper-parameters anew, and the memory of Tensors. What it cannot see is
+    Python state: a counter, a branch on it, `model.training`. Call `scheduler.step()` after the step.
+
+    Args:
+        function: the step; without it, a decorator.
+        constants: raw arrays from outside that the step reads and nobody changes.
+        executor: on the CPU "numpy", or "fast", code compiled by numba; "auto" takes what is installed.
+
+    Returns:
+        A `CapturedStep`, which is called like the function.
+
+    Raises:
+        ValueError: another executor.
+    """
+    if executor not in EXECUTORS:
+        raise ValueError(f"capture: executor must be one of {', '.join(map(repr, EXECUTORS))}, got {executor!r}")
+    if function is None:
+        return lambda f: CapturedStep(f, constants, executor)
+    return CapturedStep(function, constants, executor)

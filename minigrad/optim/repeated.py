@@ -1,0 +1,66 @@
+"""What a captured step asks of its optimizer: the host's part of an update, before and after the recorded part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .partition import Partition
+
+
+class Repeated:
+    """The part of `Optimizer` for steps that are replayed.
+
+    Attributes:
+        revision: counts changes of what an update consists of, other than numbers that it reads from memory.
+    """
+
+    revision: int
+    accumulate: int
+    _calls: int
+    _skipped: int
+
+    def _parts(self) -> list[Partition]:
+        raise NotImplementedError
+
+    def _make_all_ready(self) -> None:
+        raise NotImplementedError
+
+    def _prepare(self) -> None:
+        raise NotImplementedError
+
+    def _count(self) -> None:
+        raise NotImplementedError
+
+    def prepare_replay(self) -> None:
+        """Do the host's part of the coming update before the recorded part of it runs.
+
+        After a change of `revision` what was recorded is not what would run: it has to be recorded again.
+        """
+        if self._calls + 1 >= self.accumulate:
+            self._make_all_ready()
+            self._prepare()
+
+    def count_replay(self) -> None:
+        """Note that a step was repeated."""
+        if self._calls + 1 < self.accumulate:
+            self._calls += 1
+        else:
+            self._count()
+
+    def host_state(self) -> Any:
+        """What a step changes on the host; `restore_host_state` takes it back, with the memory restored elsewhere."""
+        classes = [c for part in self._parts() for c in part.classes]
+        return self._calls, self._skipped, [(c, c.step, c.scalars, list(c.earlier)) for c in classes]
+
+    def restore_host_state(self, state: Any) -> None:
+        """Go back to what `host_state` returned."""
+        self._calls, self._skipped, classes = state
+        for c, step, scalars, earlier in classes:
+            c.step, c.scalars = step, scalars
+            c.earlier.clear()
+            c.earlier.extend(earlier)
+
+
+def variant(hyper: list[Any]) -> list[Any]:
+    """What of hyper-parameters decides between variants of an update."""
+    return [bool(v) if isinstance(v, (int, float)) else None for v in hyper]
