@@ -196,8 +196,7 @@ class CupyProvider:
         call()
 
     def current_stream(self, device: str) -> Any:
-        with self.scope(device):
-            return self.xp.cuda.get_current_stream()
+        return self.xp.cuda.get_current_stream(_index(device))
 
     def side_stream(self, device: str) -> Any:
         with self.scope(device):

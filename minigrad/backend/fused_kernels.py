@@ -6,7 +6,9 @@ waits for the device.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -27,6 +29,17 @@ ACTIVATIONS: dict[str | None, int] = {None: 0, "relu": 1, "tanh": 2}
 _tickets: dict[tuple[Accelerator, str, int], Array] = {}
 _generators: dict[tuple[Accelerator, str, int], tuple[Array, bytes]] = {}
 """For each device and stream the state of the dropout generator there, and what the host's must be to agree with it."""
+_counts: dict[tuple[Accelerator, str, int], MaskCount] = {}
+"""Who counts the masks of a device and stream."""
+WORDS = 8
+"""Elements of a mask that a block of the generator serves."""
+
+
+@dataclass
+class MaskCount:
+    """How many blocks of the dropout generator were drawn."""
+
+    blocks: int = 0
 
 
 def usable(*arrays: Array) -> bool:
@@ -252,8 +265,7 @@ def clip_by_norm(runs: Sequence[Array], max_norm: float) -> Array:
 def keep_mask(before: np.ndarray, after: np.ndarray, size: int, threshold: int, device: str) -> Array:
     """One byte an element: whether its 32-bit word of Philox4x64-10 is at least a threshold. Two launches.
 
-    The generator's state stays on the device and moves on there, so a recorded step draws anew at every replay. It is
-    copied from the host only where the two have parted: after another seed, or draws made elsewhere.
+    The generator's state stays on the device and moves on there, so a recorded step draws anew at every replay.
 
     Args:
         before, after: (6,) uint64 on the host: key and counter as NumPy's Philox holds them at a block's boundary, now
@@ -267,17 +279,60 @@ def keep_mask(before: np.ndarray, after: np.ndarray, size: int, threshold: int, 
     """
     provider = accelerator_for(device)
     key = (provider, device, provider.stream(device))
+    state = _generator_at(before, key)
+    mask = provider.allocate_bytes(size, device)
+    drawn = -(-size // WORDS)
+    kernel("dropout", "keep_mask", device)(blocks(size // WORDS + 1), THREADS, mask, size, state, threshold)
+    kernel("dropout", "advance_philox", device)(1, 32, state, drawn)
+    _generators[key] = state, after.tobytes()
+    if key in _counts:
+        _counts[key].blocks += drawn
+    return mask.view(np.bool_)
+
+
+def _generator_at(before: np.ndarray, key: tuple[Accelerator, str, int]) -> Array:
+    """The generator of a device and stream, where the host's stands.
+
+    It is copied only where the two have parted: after another seed, or draws made elsewhere.
+    """
+    provider, device, _ = key
     state, expected = _generators.get(key, (None, b""))
     if state is None:
-        state = provider.from_host(before, device)
-    elif expected != before.tobytes():
+        return provider.from_host(before, device)
+    if expected != before.tobytes():
         with provider.scope(device):
             state[...] = provider.from_host(before, device)
-    mask = provider.allocate_bytes(size, device)
-    kernel("dropout", "keep_mask", device)(blocks(size // 8 + 1), THREADS, mask, size, state, threshold)
-    kernel("dropout", "advance_philox", device)(1, 32, state, -(-size // 8))
-    _generators[key] = state, after.tobytes()
-    return mask.view(np.bool_)
+    return state
+
+
+def expect_masks(before: np.ndarray, after: np.ndarray, device: str) -> None:
+    """Make ready for masks that a graph is about to draw on the current stream.
+
+    Args:
+        before, after: as in `keep_mask`, of all the masks together.
+        device: full label.
+    """
+    provider = accelerator_for(device)
+    key = (provider, device, provider.stream(device))
+    _generators[key] = _generator_at(before, key), after.tobytes()
+
+
+@contextmanager
+def counting_masks(device: str) -> Iterator[MaskCount]:
+    """Count what masks draw on the current stream, in a block whose draws are undone or have only been recorded.
+
+    Args:
+        device: full label.
+    """
+    provider = accelerator_for(device)
+    key = (provider, device, provider.stream(device))
+    count = _counts[key] = MaskCount()
+    try:
+        yield count
+    finally:
+        del _counts[key]
+        if key in _generators:  # it does not stand where it would after draws for good
+            _generators[key] = _generators[key][0], b""
 
 
 def gather_rows(table: Array, rows: Array) -> Array | None:

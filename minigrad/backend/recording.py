@@ -29,6 +29,10 @@ class Watcher:
         """What stands for a raw array that outlives the step."""
         return array
 
+    def target(self, array: Any, leaf: Any, cell: Any) -> Any:
+        """The same for an array that is about to be written to; a leaf's gradient, or what a version cell stands for."""
+        return self.lift(array)
+
     def keep(self, array: Any) -> Any:
         """A raw copy of a value of the step, which outlives it."""
         return owned(array)
@@ -60,6 +64,18 @@ def lift(array: Any) -> Any:
     """A raw array that outlives the step, as the step is to see it."""
     watcher = seam.watcher
     return array if watcher is None else watcher.lift(array)
+
+
+def target(array: Any, leaf: Any = None, cell: Any = None) -> Any:
+    """The same for an array that is about to be written to.
+
+    Args:
+        array: raw.
+        leaf: of the tape, whose gradient it is.
+        cell: version cell of the tensor whose memory it is.
+    """
+    watcher = seam.watcher
+    return array if watcher is None else watcher.target(array, leaf, cell)
 
 
 def keep(array: Any) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..backend.array import to_host
+from .replay import Replay
 from .state import Snapshot
 
 FACTORS = (1.0, 0.5, 2.0)
@@ -34,45 +36,40 @@ def other_batches(arrays: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
     return batches
 
 
-def difference(
-    eager: Callable[[list[np.ndarray]], list[np.ndarray]],
-    replay: Callable[[list[np.ndarray]], list[np.ndarray]],
-    batch: Sequence[np.ndarray],
-    memory: Iterable[np.ndarray],
-    optimizers: Sequence[Any],
-    leaves: Iterable[Any],
-) -> str:
+def difference(eager: Callable[[list[np.ndarray]], list[Any]], replay: Replay, batch: Sequence[np.ndarray]) -> str:
     """Run the same steps both ways from where things stand, and go back there.
 
     Args:
         eager: the step on raw arrays, to its raw results.
         replay: the same, replayed.
-        batch: the arguments.
-        memory: arrays that own what the step writes to.
-        optimizers: that it uses.
-        leaves: gradient cells that it touches.
+        batch: the arguments, on the host.
 
     Returns:
         What differs; "" where nothing does.
     """
-    start = Snapshot(memory, optimizers, leaves)
+    start = Snapshot(replay.memory, replay.optimizers, replay.leaves)
     found: list[list[np.ndarray]] = []
     try:
-        for run in (eager, replay):
+        for run in (eager, replay.step):
             results = []
             for arrays, factor in zip(other_batches(batch), FACTORS, strict=True):
-                for optimizer in optimizers:
+                for optimizer in replay.optimizers:
                     for group in optimizer.param_groups:
                         if "lr" in group:
                             group["lr"] *= factor
-                results += [np.array(r) for r in run(arrays)]
-            found.append(results + [array.copy() for array, _ in start.memory])
+                replay.enter()
+                results += [np.array(to_host(r)) for r in run(arrays)]
+            results += [np.array(to_host(leaf.array)) for leaf in replay.leaves if leaf.live and leaf.array is not None]
+            found.append(results + [np.array(to_host(array)) for array, _ in start.memory])
             start.restore()
     finally:
         start.restore()
-    before = [None] * (len(found[0]) - len(start.memory)) + [values for _, values in start.memory]
+    before: list[Any] = [None] * (len(found[0]) - len(start.memory))
+    before += [to_host(values) for _, values in start.memory]
+    skip = [False] * (len(found[0]) - len(start.memory))
+    skip += [any(array is own for own in replay.own) for array, _ in start.memory]
     for number, (a, b, was) in enumerate(zip(*found, before, strict=True)):
-        if not _same(a, b, was):
+        if not skip[number] and not _same(a, b, was):
             what = f"result {number % max(len(batch), 1)}" if was is None else f"memory of shape {a.shape}, {a.dtype}"
             return f"{what} differs by up to {_largest(a, b):.3g}"
     return ""

@@ -13,6 +13,7 @@ from ..backend.recording import seam
 from ..core.node import Leaf
 from ..core.op import Op
 from ..core.variable import Variable, wrap
+from ..tensor import operators
 from .recorded import Recorded
 from .recorder import Recorder
 
@@ -38,12 +39,14 @@ def open_door(recorder: Recorder) -> Iterator[None]:
 
     for cls in classes:
         cls.__call__ = call
+    operators.bind()
     try:
         with recorder:
             yield
     finally:
         for cls, method in zip(classes, own, strict=True):
             cls.__call__ = method
+        operators.bind()
         for found in made:
             tensor = found()
             if tensor is not None and isinstance(tensor._data, Recorded):
@@ -56,6 +59,8 @@ def _entered(recorder: Recorder, operand: Any) -> Any:
         node = operand._node
         if node.__class__ is Leaf and node not in recorder.leaves:
             recorder.leaves[node] = (node.live, node.array, node.grad_node)
+        if getattr(operand, "_leaf", None) is not None:
+            recorder.tensors.setdefault(id(operand), (operand, node))
         recorder.cells.setdefault(id(operand._cell), (operand._cell, operand._cell[0]))
         if type(operand._data) is np.ndarray:
             return wrap(recorder.lift(operand._data), operand._node, operand._cell)

@@ -83,7 +83,8 @@ class Source:
             axis, keep = call.kwargs["axis"], call.kwargs["keepdims"]
             return [f"{self.function(call)}({self.operand(call, call.args[0])}, {axis}, None, {out}, {keep})"]
         if (is_elementwise(call) or is_product(call)) and not call.effect:
-            return [f"{self.function(call)}({', '.join([*(self.operand(call, a) for a in call.args), out])})"]
+            last = f"out={out}" if call.fn in (np.maximum, np.minimum) else out  # NumPy warns of a third position there
+            return [f"{self.function(call)}({', '.join([*(self.operand(call, a) for a in call.args), last])})"]
         if call.fn is np.copyto:
             source = call.args[0]
             casts = not isinstance(source, Window) or source.dtype != call.write.dtype

@@ -31,6 +31,8 @@ class Recorder(Watcher):
         before: for each buffer of outside memory that was written to, what it held before.
         cleared: leaves that lost their gradients before anything was noted.
         leaves: gradient cells of the tensors that entered, with how they stood: live, array, grad_node.
+        kept: memory of gradients that the step makes anew each time.
+        tensors: by identity, leaf tensors that entered, with their nodes.
         cells: by identity, version cells of the tensors that entered, with what they held.
     """
 
@@ -47,6 +49,8 @@ class Recorder(Watcher):
         self.optimizers: dict[Any, list[Any]] = {}
         self.cleared: set[Any] = set()
         self.leaves: dict[Any, tuple[bool, Any, Any]] = {}
+        self.kept: list[np.ndarray] = []
+        self.tensors: dict[int, tuple[Any, Any]] = {}
         self.cells: dict[int, tuple[Any, int]] = {}
 
     def __enter__(self) -> Recorder:
@@ -245,9 +249,13 @@ class Recorder(Watcher):
 
     # --- what the library tells ---------------------------------------------------------------------------------------
 
+    def target(self, array: Any, leaf: Any, cell: Any) -> Any:
+        return self.lift(array)
+
     def keep(self, array: Any) -> np.ndarray:
         raw = np.empty(array.shape, array.dtype)
         self.window(raw, "state")
+        self.kept.append(raw)
         self.before[self.window(raw).buffer] = np.zeros_like(raw)
         self.copy_to(raw, array)
         return raw

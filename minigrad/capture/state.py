@@ -10,48 +10,50 @@ import numpy as np
 from ..backend import random
 
 
-class Leaves:
-    """The gradient cells of the tensors that a step works on, as they stand.
+class HostState:
+    """What optimizers and gradient cells hold on the host.
 
     Args:
-        leaves: of the tape.
+        optimizers: those that a step uses.
+        leaves: gradient cells of the tape.
     """
 
-    def __init__(self, leaves: Iterable[Any]) -> None:
-        self._found = [(leaf, leaf.live, leaf.array, leaf.grad_node) for leaf in leaves]
+    def __init__(self, optimizers: Iterable[Any], leaves: Iterable[Any]) -> None:
+        self._optimizers = [(o, o.host_state()) for o in optimizers]
+        self._leaves = [(leaf, leaf.live, leaf.array, leaf.grad_node) for leaf in leaves]
 
     def restore(self) -> None:
-        """Put them back. The memory of the gradients is somebody else's business."""
-        for leaf, live, array, node in self._found:
+        """Put it back. The memory of the gradients is somebody else's business."""
+        for optimizer, state in self._optimizers:
+            optimizer.restore_host_state(state)
+        for leaf, live, array, node in self._leaves:
             leaf.live, leaf.array, leaf.grad_node = live, array, node
 
 
 class Snapshot:
-    """Memory, optimizers, random streams and gradient cells at one time.
+    """Memory, optimizers with their learning rates, random streams and gradient cells at one time.
 
     Args:
-        memory: arrays that own what the step writes to.
-        optimizers: that the step uses.
-        leaves: of the tape.
+        memory: raw arrays that a step writes to.
+        optimizers: that it uses.
+        leaves: gradient cells of the tape.
     """
 
-    def __init__(self, memory: Iterable[np.ndarray], optimizers: Iterable[Any], leaves: Iterable[Any]) -> None:
+    def __init__(self, memory: Iterable[Any], optimizers: Iterable[Any], leaves: Iterable[Any]) -> None:
+        optimizers = list(optimizers)
         self.memory = [(array, array.copy()) for array in memory]
-        self._hosts = [(o, o.host_state(), [group.get("lr") for group in o.param_groups]) for o in optimizers]
+        self._host = HostState(optimizers, leaves)
+        self._rates = [(group, group["lr"]) for o in optimizers for group in o.param_groups if "lr" in group]
         self._random = random.get_state()
-        self._leaves = Leaves(leaves)
 
     def restore(self) -> None:
         """Put everything back."""
         for array, values in self.memory:
             array[...] = values
-        for optimizer, state, rates in self._hosts:
-            optimizer.restore_host_state(state)
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                if rate is not None:
-                    group["lr"] = rate
+        for group, rate in self._rates:
+            group["lr"] = rate
+        self._host.restore()
         random.set_state(self._random)
-        self._leaves.restore()
 
 
 def undo(before: Mapping[int, np.ndarray], roots: list[np.ndarray]) -> None:

@@ -7,12 +7,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..backend.device import device_of
 from ..backend.recording import seam
 from ..errors import CaptureError, CaptureWarning
 from ..tensor import as_raw
+from . import device_capture, host_capture
 from .arguments import Arguments
 from .executors import EXECUTORS
-from .host_capture import StaleCapture, record
+from .replay import Replay, StaleCapture
 
 MOST = 16
 """Programs that are kept; the one that was not used for longest goes first."""
@@ -26,13 +28,14 @@ class CapturedStep:
         refusals: for each signature that cannot be replayed the reason.
     """
 
-    def __init__(self, function: Callable[..., Any], constants: Sequence[Any], executor: str) -> None:
+    def __init__(self, function: Callable[..., Any], constants: Sequence[Any], executor: str, copies: bool) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.refusals: dict[Any, str] = {}
         self._constants = [as_raw(c) for c in constants]
         self._executor = executor
-        self._programs: dict[Any, list[Any]] = {}
+        self._copies = copies
+        self._replays: dict[Any, list[Replay]] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the step: recorded at the first call with such arguments, replayed at later ones."""
@@ -43,40 +46,51 @@ class CapturedStep:
         except CaptureError as error:
             self._refuse(None, str(error))
             return self.function(*args, **kwargs)
-        key = arguments.key
-        programs = self._programs.get(key)
-        if programs is not None:
-            for program in programs:
-                if program.fits():
-                    try:
-                        return program.replay(arguments.arrays)
-                    except StaleCapture:
-                        programs.remove(program)
-                        break
-                    except (ValueError, IndexError):
-                        return self.function(*args, **kwargs)  # a label out of range, which it explains
-        if key in self.refusals:
+        replays = self._replays.get(arguments.key, ())
+        for replay in replays:
+            if replay.fits():
+                try:
+                    return replay(arguments.arrays)
+                except StaleCapture:
+                    self._drop(arguments.key)
+                    break
+                except (ValueError, IndexError):
+                    return self.function(*args, **kwargs)  # a label out of range, say, which it explains
+        if arguments.key in self.refusals:
             return self.function(*args, **kwargs)
         return self._record(arguments, args, kwargs)
 
+    @property
+    def replays(self) -> list[Replay]:
+        """The recordings there are, one for each signature and phase of an accumulation."""
+        return [replay for replays in self._replays.values() for replay in replays]
+
     def _record(self, arguments: Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Record the step, which is a step; where that fails, make it as it is."""
+        replay: Replay | None
         try:
             if arguments.tracked:
                 raise CaptureError("an argument requires a gradient: pass it .detach()ed, or make it a Parameter")
-            value, replay, reason = record(self.function, arguments, self._constants, self._executor)
+            device = device_of(arguments.arrays[0]) if arguments.arrays else "cpu"
+            if device == "cpu":
+                constants, executor = self._constants, self._executor
+                value, replay, reason = host_capture.record(self.function, arguments, constants, executor, self._copies)
+            else:
+                value, replay, reason = device_capture.record(self.function, arguments, device, self._copies)
         except CaptureError as error:
             self._refuse(arguments.key, str(error))
             return self.function(*args, **kwargs)
         if replay is None:
             self._refuse(arguments.key, reason)
         else:
-            programs = self._programs.pop(arguments.key, [])
-            programs.append(replay)
-            self._programs[arguments.key] = programs
-            while len(self._programs) > MOST:
-                del self._programs[next(iter(self._programs))]
+            self._replays[arguments.key] = [*self._replays.pop(arguments.key, []), replay]
+            while len(self._replays) > MOST:
+                self._drop(next(iter(self._replays)))
         return value
+
+    def _drop(self, key: Any) -> None:
+        for replay in self._replays.pop(key):
+            replay.close()
 
     def _refuse(self, key: Any, reason: str) -> None:
         self.refusals[key] = reason
@@ -85,12 +99,17 @@ class CapturedStep:
 
     def clear(self) -> None:
         """Forget every recording, and give back its memory."""
-        self._programs.clear()
+        for key in list(self._replays):
+            self._drop(key)
         self.refusals.clear()
 
 
 def capture(
-    function: Callable[..., Any] | None = None, *, constants: Sequence[Any] = (), executor: str = "auto"
+    function: Callable[..., Any] | None = None,
+    *,
+    constants: Sequence[Any] = (),
+    executor: str = "auto",
+    copies: bool = True,
 ) -> Any:
     """The step as a program that is recorded at its first call and replayed at later ones.
 
@@ -110,6 +129,8 @@ def capture(
         function: the step; without it, a decorator.
         constants: raw arrays from outside that the step reads and nobody changes.
         executor: on the CPU "numpy", or "fast", code compiled by numba; "auto" takes what is installed.
+        copies: give results memory of their own. False hands out the recording's, which the next call overwrites, and
+            saves a launch a result on a GPU.
 
     Returns:
         A `CapturedStep`, which is called like the function.
@@ -120,5 +141,5 @@ def capture(
     if executor not in EXECUTORS:
         raise ValueError(f"capture: executor must be one of {', '.join(map(repr, EXECUTORS))}, got {executor!r}")
     if function is None:
-        return lambda f: CapturedStep(f, constants, executor)
-    return CapturedStep(function, constants, executor)
+        return lambda f: CapturedStep(f, constants, executor, copies)
+    return CapturedStep(function, constants, executor, copies)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..backend.array import owned
 from ..backend.device import on_device
-from ..backend.recording import keep, lift
+from ..backend.recording import keep, target
 from ..backend.spec import Spec
 from ..backend.versions import last_write
 from ..errors import DTypeError, GraphError, ShapeError
@@ -284,10 +284,10 @@ def accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
     if leaf.array is None or (node is not None and leaf.store is None):
         leaf.array, leaf.grad_cell = keep(g), None
     elif leaf.live:
-        array = lift(leaf.array)
+        array = target(leaf.array, leaf)
         array += g
     else:
-        lift(leaf.array)[...] = g
+        target(leaf.array, leaf)[...] = g
     leaf.written(node)
 
 

@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from ..backend.array import is_floating, zeros
 from ..backend.device import HOST, common_provider, compute, device_of, provider_of
-from ..backend.recording import lift
+from ..backend.recording import target
 from ..backend.spec import Spec
 from ..backend.versions import next_index
 from ..errors import GraphError
@@ -274,7 +274,7 @@ class Op:
             needs.append(p is not None)
             # not twice for one leaf in one call: the rule's second write would not know of the first
             if raw and into_leaves and p.__class__ is Leaf and p.is_writable(node.dtype) and p not in given:
-                dest.append((lift(p.array), p.live))
+                dest.append((target(p.array, p), p.live))
                 given.append(p)
             else:
                 dest.append(None)

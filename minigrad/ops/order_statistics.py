@@ -119,7 +119,9 @@ average_ties_.defvjp(lambda g, out, u, x, ranks: spread_ties_(g, x, ranks), None
 
 
 def beside(x: Any, values: Any) -> Any:
-    """A raw array on the device of x."""
+    """Numbers that follow from shapes and parameters, as a raw array on the device of x, not to be written to."""
+    values = np.array(values)
+    values.flags.writeable = False
     return to_device(values, device_of(x._data if isinstance(x, Variable) else x))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backend import fused_kernels
 from ..backend.device import HOST, device_of, on_device, provider_of
+from ..backend.recording import lift, target
 from ..core.variable import wrap
 from ..tensor import Tensor
 from . import checks
@@ -55,7 +56,7 @@ def gradient_norm(params: Iterable[Tensor] | Tensor, norm_type: float = 2.0) -> 
     """
     _check_type(norm_type)
     given = _parameters(params)
-    runs = gradient_runs(given)
+    runs = list(map(lift, gradient_runs(given)))
     if not runs:
         return _no_norm(given)
     with on_device(device_of(runs[0])):
@@ -83,7 +84,7 @@ def clip_grad_norm(params: Iterable[Tensor] | Tensor, max_norm: float, norm_type
     checks.number("max_norm", max_norm)
     _check_type(norm_type)
     given = _parameters(params)
-    runs = gradient_runs(given)
+    runs = list(map(target, gradient_runs(given)))
     if not runs:
         return _no_norm(given)
     with on_device(device_of(runs[0])):
@@ -129,9 +130,8 @@ def clip_grad_value(params: Iterable[Tensor] | Tensor, clip_value: float) -> Non
     """
     checks.number("clip_value", clip_value)
     given = _parameters(params)
-    for r in gradient_runs(given):
+    for r in map(target, gradient_runs(given)):
         xp = (provider_of(r) or HOST).xp
         with on_device(device_of(r)):
-            xp.minimum(r, clip_value, out=r)
-            xp.maximum(r, -clip_value, out=r)
+            xp.clip(r, -clip_value, clip_value, out=r)
     _mark(given)

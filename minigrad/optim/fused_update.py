@@ -126,6 +126,15 @@ class FusedUpdate:
         self._used += 1
         self._may_have_skipped = self.back > 0
 
+    def invalidate(self) -> None:
+        """The rows are those of other steps by now: `prepare` is to fill them anew."""
+        self._used = AHEAD
+
+    @property
+    def control(self) -> Array:
+        """The memory of rows, cursor and counters, which launches write to."""
+        return self._control
+
     def launch(self, flags: int, total: Array | None = None) -> None:
         """Update by the row that was prepared; this is what may be recorded.
 

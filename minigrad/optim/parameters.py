@@ -13,6 +13,7 @@ from typing import Any
 
 from ..backend import array as arrays
 from ..backend.device import Array, on_device
+from ..backend.recording import target
 from ..errors import GraphWarning
 from ..tensor import Tensor
 
@@ -138,4 +139,4 @@ def clear_padding(parameters: Sequence[Tensor]) -> None:
         with on_device(store.device):
             for stop, end in zip(store.stops, ends, strict=True):
                 if end > stop:
-                    store.g[stop:end] = 0
+                    target(store.g[stop:end])[...] = 0

@@ -47,6 +47,10 @@ class Repeated:
         else:
             self._count()
 
+    def go_to_phase(self, phase: int) -> None:
+        """Have so many gradients accumulated, for a trial that is undone."""
+        self._calls = phase
+
     def host_state(self) -> Any:
         """What a step changes on the host; `restore_host_state` takes it back, with the memory restored elsewhere."""
         classes = [c for part in self._parts() for c in part.classes]
@@ -59,6 +63,24 @@ class Repeated:
             c.step, c.scalars = step, scalars
             c.earlier.clear()
             c.earlier.extend(earlier)
+        for part in self._parts():
+            if part.fused is not None:
+                part.fused.invalidate()
+
+    def memory(self) -> list[Any]:
+        """The raw arrays that an update writes to, gradients among them."""
+        found = []
+        for part in self._parts():
+            found += [part.store.p, part.store.g, *part.state.values()]
+            if part.fused is not None:
+                found.append(part.fused.control)
+            elif part.classes:
+                found.append(part.table.rounded)
+        return found
+
+    def parameters(self) -> list[Any]:
+        """The parameters of all groups."""
+        return [p for part in self._parts() for p in part.parameters]
 
 
 def variant(hyper: list[Any]) -> list[Any]:

@@ -12,9 +12,15 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 
-# An Op is an object with a __call__; the bound method skips a look-up that costs as much as a small addition.
-_add, _subtract, _multiply = arithmetic.add.__call__, arithmetic.subtract.__call__, arithmetic.multiply.__call__
-_divide, _negative = arithmetic.divide.__call__, arithmetic.negative.__call__
+def bind() -> None:
+    """Look up how the most frequent operations are called; again after somebody has changed that (capture/door.py)."""
+    global _add, _subtract, _multiply, _divide, _negative
+    # an Op is an object with a __call__; the bound method skips a look-up that costs as much as a small addition
+    _add, _subtract, _multiply = arithmetic.add.__call__, arithmetic.subtract.__call__, arithmetic.multiply.__call__
+    _divide, _negative = arithmetic.divide.__call__, arithmetic.negative.__call__
+
+
+bind()
 
 
 class Operators(Variable):

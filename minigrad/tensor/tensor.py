@@ -10,7 +10,7 @@ import numpy as np
 
 from ..backend import array as arrays
 from ..backend.device import Array, device_of, on_device, resolve_device
-from ..backend.recording import lift, seam
+from ..backend.recording import lift, seam, target
 from ..backend.spec import check_like
 from ..backend.versions import mark_written
 from ..core import engine
@@ -255,7 +255,7 @@ class Tensor(Hookable):
         check_like(what, raw, self)
         if raw is not self._data:
             with on_device(self.device):
-                lift(self._data)[...] = raw
+                target(self._data, cell=self._cell)[...] = raw
         mark_written(self._cell)
 
     def _rebind(self, array: Array) -> None:
@@ -296,7 +296,7 @@ class Tensor(Hookable):
                 f"in-place {symbol}: a result of dtype {result.dtype} does not fit a tensor of {self.dtype}"
             )
         with on_device(self.device):
-            lift(self._data)[...] = result
+            target(self._data, cell=self._cell)[...] = result
         mark_written(self._cell)
         return self
 
@@ -324,7 +324,7 @@ class Tensor(Hookable):
         parts = index if isinstance(index, tuple) else (index,)
         parts = tuple(as_raw(p) for p in parts)
         with on_device(self.device):
-            lift(self._data)[parts if isinstance(index, tuple) else parts[0]] = as_raw(value)
+            target(self._data, cell=self._cell)[parts if isinstance(index, tuple) else parts[0]] = as_raw(value)
         mark_written(self._cell)
 
 

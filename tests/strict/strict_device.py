@@ -53,6 +53,17 @@ class Tally:
         return self.launches.total()
 
 
+class _Function:
+    """An allocator that is no pool's own `malloc`."""
+
+    def __init__(self, malloc: Callable[[int], Any]) -> None:
+        self._malloc = malloc
+
+    def allocate(self, nbytes: int) -> Buffer:
+        found: Buffer = self._malloc(nbytes).mem
+        return found
+
+
 class StrictDevice:
     """A machine with strict GPUs.
 
@@ -78,7 +89,7 @@ class StrictDevice:
         self.peak_bytes = 0
         self._sync_forbidden = False
         self.default_pool = MemoryPool(self)
-        self.pool = self.default_pool
+        self.pool: Any = self.default_pool
         self._pointers = 0x5000
         self._null = [Stream(self, 0, i, False) for i in range(count)]
         self._streams: list[list[Stream]] = [[s] for s in self._null]
@@ -253,9 +264,10 @@ class StrictDevice:
 
     @contextmanager
     def using_allocator(self, allocator: Any = None) -> Iterator[None]:
-        """Allocate from the pool whose `malloc` is given; the default pool for None."""
+        """Allocate by a pool's `malloc`, or by a function that calls one; from the default pool for None."""
         before = self.pool
-        self.pool = self.default_pool if allocator is None else allocator.__self__
+        pool = self.default_pool if allocator is None else getattr(allocator, "__self__", None)
+        self.pool = pool if isinstance(pool, MemoryPool) else _Function(allocator)
         try:
             yield
         finally:

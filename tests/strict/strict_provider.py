@@ -13,6 +13,7 @@ import numpy as np
 from strict_array import StrictArray
 from strict_device import StrictDevice
 from strict_module import StrictModule
+from strict_stream import nonsense
 
 from minigrad.backend import device as devices
 
@@ -123,6 +124,31 @@ class StrictProvider:
     def allocate_bytes(self, size: int, device: str) -> Any:
         with self.scope(device):
             return self.xp.empty(size, np.uint8)
+
+    # --- graphs -------------------------------------------------------------------------------------------------------
+
+    def current_stream(self, device: str) -> Any:
+        with self.scope(device):
+            return self.machine.stream()
+
+    def side_stream(self, device: str) -> Any:
+        with self.scope(device):
+            return self.xp.cuda.Stream(non_blocking=True)
+
+    def event(self, device: str) -> Any:
+        with self.scope(device):
+            return self.xp.cuda.Event(disable_timing=True)
+
+    def memory_pool(self) -> Any:
+        return self.xp.cuda.MemoryPool()
+
+    def allocating(self, malloc: Callable[[int], Any]) -> AbstractContextManager[Any]:
+        return self.machine.using_allocator(malloc)
+
+    def pinned(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        made = np.empty(shape, dtype)
+        made[...] = nonsense(made.dtype)
+        return made
 
 
 def _storage(host: np.ndarray) -> np.ndarray:

@@ -66,6 +66,7 @@ class Graph:
         self._machine = machine
         self._nodes = capture.nodes
         self._memory = capture.buffers
+        self.is_uploaded = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -89,6 +90,7 @@ class Graph:
 
     def upload(self, stream: Stream | None = None) -> None:
         """Prepare the first launch; nothing to do here."""
+        self.is_uploaded = True
 
 
 class Stream:

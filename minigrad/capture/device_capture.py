@@ -1,0 +1,162 @@
+"""A step on a GPU: watched once, recorded as a CUDA graph, checked, replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ..backend import recording
+from ..backend.array import to_device, to_host
+from ..backend.device import on_device
+from ..backend.recording import seam
+from ..errors import CaptureError
+from . import check
+from .arguments import Arguments, Results
+from .cuda_graph import GraphStep
+from .replay import UNSEEN, Replay
+from .state import HostState
+
+
+class Observer(recording.Watcher):
+    """Sees what a step writes to, which optimizers it uses, and whose gradients it drops first.
+
+    Attributes:
+        written: arrays that outlive the step and are written to.
+        optimizers: those that stepped, with the state of their host before, and the number of times.
+        leaves: gradient cells of their parameters, and whether they had a gradient before.
+        cleared: those that lost theirs before anything was written.
+        cells: version cells of what is written to, other than gradients and what optimizers see to.
+    """
+
+    def __init__(self) -> None:
+        self.written: list[Any] = []
+        self.optimizers: dict[Any, list[Any]] = {}
+        self.leaves: dict[Any, bool] = {}
+        self.cleared: set[Any] = set()
+        self.cells: list[Any] = []
+
+    def target(self, array: Any, leaf: Any = None, cell: Any = None) -> Any:
+        if leaf is not None:
+            self.leaves.setdefault(leaf, leaf.live)
+        if cell is not None and not any(cell is known for known in self.cells):
+            self.cells.append(cell)
+        if not any(array is known for known in self.written):
+            self.written.append(array)
+        return array
+
+    def keep(self, array: Any) -> Any:
+        return self.target(super().keep(array))
+
+    def stepping(self, optimizer: Any) -> None:
+        self.optimizers.setdefault(optimizer, [optimizer.host_state(), 0])[1] += 1
+        for leaf in (p._leaf for p in optimizer.parameters()):
+            self.leaves.setdefault(leaf, leaf.live)  # those without a gradient in this step
+
+    def clearing(self, leaves: Iterable[Any]) -> None:
+        if not self.written:
+            self.cleared.update(leaves)
+
+    def __enter__(self) -> Observer:
+        seam.watcher = self
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        seam.watcher = None
+
+
+class DeviceReplay(Replay):
+    """A step as a CUDA graph.
+
+    Args:
+        function: the step on raw arrays, to its raw results.
+        arrays: its arguments.
+        device: full label.
+        observer: that has seen the step.
+        results: what it returned.
+        copies: whether results get memory of their own.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Sequence[Any]], list[Any]],
+        arrays: Sequence[Any],
+        device: str,
+        observer: Observer,
+        results: Results,
+        copies: bool,
+    ) -> None:
+        tensors = [(p, p._node) for o in observer.optimizers for p in o.parameters()]
+        leaves, cleared = observer.leaves, observer.cleared
+        super().__init__(observer.optimizers, leaves, tensors, cleared, observer.cells, results, copies)
+        known = [array for optimizer in self.optimizers for array in optimizer.memory()]
+        self.memory = known + [a for a in observer.written if not any(_inside(a, other) for other in known)]
+
+        def step(*inputs: Any) -> list[Any]:
+            before = HostState(self.optimizers, self.leaves)
+            try:
+                return function(inputs)
+            finally:
+                before.restore()
+
+        def prepare() -> None:
+            self.prepare()
+            self.enter()
+
+        before = HostState(self.optimizers, self.leaves)
+        self.enter()
+        self._graph = GraphStep(step, arrays, device, prepare, lambda: self.memory)
+        before.restore()
+
+    def run(self, arrays: Sequence[Any]) -> list[Any]:
+        return list(self._graph.replay(arrays))
+
+    def close(self) -> None:
+        self._graph.close()
+
+
+def _inside(array: Any, other: Any) -> bool:
+    """Whether the memory of one array lies in that of another."""
+    start, other_start = array.data.ptr, other.data.ptr
+    return bool(other_start <= start and start + array.nbytes <= other_start + other.nbytes)
+
+
+def record(
+    function: Callable[..., Any], arguments: Arguments, device: str, copies: bool
+) -> tuple[Any, DeviceReplay | None, str]:
+    """Run a step once, and make its replay.
+
+    Args:
+        function: the step.
+        arguments: its arguments, on the device.
+        device: full label.
+        copies: whether results of replays get memory of their own.
+
+    Returns:
+        What the step returned; the replay, or None; and why there is none.
+
+    Raises:
+        CaptureError: the step does what a graph cannot repeat, and had not done anything yet.
+    """
+
+    def raw(arrays: Sequence[Any]) -> list[Any]:
+        args, kwargs = arguments.with_arrays([to_device(a, device) for a in arrays])
+        return Results(function(*args, **kwargs)).arrays
+
+    with on_device(device):
+        with Observer() as observer:
+            args, kwargs = arguments.with_arrays(arguments.arrays)
+            value = function(*args, **kwargs)
+        results = Results(value)
+        for optimizer, (_, times) in observer.optimizers.items():
+            if times > 1:
+                return value, None, f"{type(optimizer).__name__}.step() is called {times} times in it: one is due"
+        try:
+            replay = DeviceReplay(raw, arguments.arrays, device, observer, results, copies)
+        except CaptureError as error:
+            return value, None, str(error)
+        batch = [to_host(a) for a in arguments.arrays]
+        found = check.difference(raw, replay, batch)
+    if found:
+        replay.close()
+        return value, None, f"its replay is not what it computes ({found}). {UNSEEN}"
+    return value, replay, ""
