@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..backend.array import to_host
+from ..errors import CaptureError
 from .replay import Replay
 from .state import Snapshot
 
@@ -15,6 +16,30 @@ FACTORS = (1.0, 0.5, 2.0)
 """Of the learning rates and of the data, from step to step of a check."""
 TOLERANCE = {np.dtype(np.float32): 1e-2, np.dtype(np.float64): 1e-6, np.dtype(np.float16): 1e-1}
 """How far results may differ, as a share of what the steps changed: sums in another order, not another computation."""
+
+
+UNSEEN = (
+    "It depends on something that no recording sees: a Python number that changes, arrays computed with outside of "
+    "Tensors, or random numbers of its own"
+)
+
+
+def steps_once(optimizers: Mapping[Any, Sequence[Any]]) -> None:
+    """Raise CaptureError unless each optimizer stepped once.
+
+    Args:
+        optimizers: each with the state of its host before, and the number of times.
+    """
+    for optimizer, (_, times) in optimizers.items():
+        if times > 1:
+            raise CaptureError(f"{type(optimizer).__name__}.step() is called {times} times in it: one is due")
+
+
+def check(eager: Callable[[list[np.ndarray]], list[Any]], replay: Replay, batch: Sequence[np.ndarray]) -> None:
+    """Raise CaptureError where a replay is not what the step computes; see `difference`."""
+    found = difference(eager, replay, batch)
+    if found:
+        raise CaptureError(f"its replay is not what it computes ({found}). {UNSEEN}")
 
 
 def other_batches(arrays: Sequence[np.ndarray]) -> list[list[np.ndarray]]:

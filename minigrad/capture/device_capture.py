@@ -13,8 +13,21 @@ from ..errors import CaptureError
 from . import check
 from .arguments import Arguments, Results
 from .cuda_graph import GraphStep
-from .replay import UNSEEN, Replay
+from .replay import Replay
 from .state import HostState
+
+
+class RefusedAfterwards(Exception):
+    """A step that was made, and cannot be replayed.
+
+    Args:
+        value: what it returned.
+        reason: why not.
+    """
+
+    def __init__(self, value: Any, reason: str) -> None:
+        super().__init__(reason)
+        self.value = value
 
 
 class Observer(recording.Watcher):
@@ -120,10 +133,8 @@ def _inside(array: Any, other: Any) -> bool:
     return bool(other_start <= start and start + array.nbytes <= other_start + other.nbytes)
 
 
-def record(
-    function: Callable[..., Any], arguments: Arguments, device: str, copies: bool
-) -> tuple[Any, DeviceReplay | None, str]:
-    """Run a step once, and make its replay.
+def record(function: Callable[..., Any], arguments: Arguments, device: str, copies: bool) -> tuple[Any, DeviceReplay]:
+    """Run a step once, and make its replay, which agrees with it in every bit.
 
     Args:
         function: the step.
@@ -132,10 +143,10 @@ def record(
         copies: whether results of replays get memory of their own.
 
     Returns:
-        What the step returned; the replay, or None; and why there is none.
+        What the step returned, and the replay.
 
     Raises:
-        CaptureError: the step does what a graph cannot repeat, and had not done anything yet.
+        RefusedAfterwards: the step does what a graph cannot repeat; it has been made.
     """
 
     def raw(arrays: Sequence[Any]) -> list[Any]:
@@ -147,16 +158,13 @@ def record(
             args, kwargs = arguments.with_arrays(arguments.arrays)
             value = function(*args, **kwargs)
         results = Results(value)
-        for optimizer, (_, times) in observer.optimizers.items():
-            if times > 1:
-                return value, None, f"{type(optimizer).__name__}.step() is called {times} times in it: one is due"
+        replay = None
         try:
+            check.steps_once(observer.optimizers)
             replay = DeviceReplay(raw, arguments.arrays, device, observer, results, copies)
+            check.check(raw, replay, [to_host(a) for a in arguments.arrays])
         except CaptureError as error:
-            return value, None, str(error)
-        batch = [to_host(a) for a in arguments.arrays]
-        found = check.difference(raw, replay, batch)
-    if found:
-        replay.close()
-        return value, None, f"its replay is not what it computes ({found}). {UNSEEN}"
-    return value, replay, ""
+            if replay is not None:
+                replay.close()
+            raise RefusedAfterwards(value, str(error)) from error
+    return value, replay

@@ -17,7 +17,7 @@ from .passes import simplify
 from .program import Program
 from .recorded import Recorded
 from .recorder import Recorder
-from .replay import UNSEEN, Replay
+from .replay import Replay
 from .schedule import schedule
 from .state import undo
 
@@ -50,8 +50,8 @@ class HostReplay(Replay):
 
 def record(
     function: Callable[..., Any], arguments: Arguments, constants: Sequence[np.ndarray], executor: str, copies: bool
-) -> tuple[Any, HostReplay | None, str]:
-    """Run a step once under a recorder, and make its replay.
+) -> HostReplay:
+    """The replay of a step, made by running it under a recorder; everything is as it was before.
 
     Args:
         function: the step.
@@ -60,11 +60,8 @@ def record(
         executor: name of an executor.
         copies: whether results of replays get memory of their own.
 
-    Returns:
-        What the step returned; the replay, or None; and why there is none.
-
     Raises:
-        CaptureError: the step did what no replay can repeat; everything is as it was before.
+        CaptureError: the step does what no replay can repeat.
     """
     recorder = Recorder(constants)
     streams = random.get_state()
@@ -75,28 +72,23 @@ def record(
             args, kwargs = arguments.with_arrays([Recorded(a) for a in batch])
             results = Results(function(*args, **kwargs))
             outputs = [recorder.lift(a) for a in results.arrays]
-    except BaseException:
+        check.steps_once(recorder.optimizers)
+        program = schedule(simplify(recorder.program(inputs, outputs)))
+        replay = HostReplay(recorder, program, results, executor, copies)
+    finally:
         _take_back(recorder, streams)
-        raise
-    value = results.rebuilt([o.value.copy() for o in outputs])
-    for optimizer, (_, times) in recorder.optimizers.items():
-        if times > 1:
-            return value, None, f"{type(optimizer).__name__}.step() is called {times} times in it: one is due"
-    replay = HostReplay(recorder, schedule(simplify(recorder.program(inputs, outputs))), results, executor, copies)
 
     def eager(arrays: list[np.ndarray]) -> list[np.ndarray]:
         args, kwargs = arguments.with_arrays(arrays)
         with flush_to_zero():
             return Results(function(*args, **kwargs)).arrays
 
-    found = check.difference(eager, replay, batch)
-    if found:
-        return value, None, f"its replay is not what it computes ({found}). {UNSEEN}"
-    return value, replay, ""
+    check.check(eager, replay, batch)
+    return replay
 
 
 def _take_back(recorder: Recorder, streams: dict[str, Any]) -> None:
-    """Undo what a step did until it failed."""
+    """Undo what a step did."""
     undo(recorder.before, recorder.roots)
     random.set_state(streams)
     for optimizer, (state, _) in recorder.optimizers.items():

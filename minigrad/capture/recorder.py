@@ -71,7 +71,7 @@ class Recorder(Watcher):
         if number is None:
             number = self._numbers[id(owner)] = len(self.roots)
             self.roots.append(owner)  # which keeps it alive, so that its id stays its own
-            self.kinds.append(kind)
+            self.kinds.append("constant" if id(owner) in self._constants else kind)
         return Window(number, address(array) - address(owner), array.shape, array.strides, array.dtype.str)
 
     def is_known(self, array: np.ndarray) -> bool:

@@ -8,11 +8,6 @@ from typing import Any
 from ..backend.versions import mark_written
 from .arguments import Results
 
-UNSEEN = (
-    "It depends on something that no recording sees: a Python number that changes, arrays computed with outside of "
-    "Tensors, or random numbers of its own"
-)
-
 
 class StaleCapture(Exception):
     """What was recorded no longer fits: parameters moved, froze, or changed their optimizer's options."""

@@ -67,25 +67,26 @@ class CapturedStep:
 
     def _record(self, arguments: Arguments, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Record the step, which is a step; where that fails, make it as it is."""
-        replay: Replay | None
         try:
             if arguments.tracked:
                 raise CaptureError("an argument requires a gradient: pass it .detach()ed, or make it a Parameter")
             device = device_of(arguments.arrays[0]) if arguments.arrays else "cpu"
             if device == "cpu":
-                constants, executor = self._constants, self._executor
-                value, replay, reason = host_capture.record(self.function, arguments, constants, executor, self._copies)
+                replay: Replay = host_capture.record(
+                    self.function, arguments, self._constants, self._executor, self._copies
+                )
+                value = replay(arguments.arrays)
             else:
-                value, replay, reason = device_capture.record(self.function, arguments, device, self._copies)
+                value, replay = device_capture.record(self.function, arguments, device, self._copies)
         except CaptureError as error:
             self._refuse(arguments.key, str(error))
             return self.function(*args, **kwargs)
-        if replay is None:
-            self._refuse(arguments.key, reason)
-        else:
-            self._replays[arguments.key] = [*self._replays.pop(arguments.key, []), replay]
-            while len(self._replays) > MOST:
-                self._drop(next(iter(self._replays)))
+        except device_capture.RefusedAfterwards as error:
+            self._refuse(arguments.key, str(error))
+            return error.value
+        self._replays[arguments.key] = [*self._replays.pop(arguments.key, []), replay]
+        while len(self._replays) > MOST:
+            self._drop(next(iter(self._replays)))
         return value
 
     def _drop(self, key: Any) -> None:

@@ -63,7 +63,12 @@ class Repeated:
             c.step, c.scalars = step, scalars
             c.earlier.clear()
             c.earlier.extend(earlier)
+        known = {id(c) for c, *_ in classes}
         for part in self._parts():
+            for c in part.classes:
+                if id(c) not in known:  # made since: of parameters that nothing had been counted of
+                    c.step, c.scalars = part.steps[c.positions[0]], part.scalars[c.positions[0]]
+                    c.earlier.clear()
             if part.fused is not None:
                 part.fused.invalidate()
 

@@ -123,7 +123,8 @@ def test_the_gradients_are_there_after_a_replay(place: Gpu) -> None:
                 training.optimizers[0].zero_grad()
         assert np.array_equal(host(of(eager)(*args)), host(step(*args)))
         for a, b in zip(eager.model.parameters(), captured.model.parameters(), strict=True):
-            assert a.grad is not None and b.grad is not None
+            assert a.grad is not None
+            assert b.grad is not None
             assert np.array_equal(host(a.grad), host(b.grad))
     assert len(step.replays) == 2  # with gradients, and without
 
@@ -138,8 +139,10 @@ def test_arguments_and_results_of_all_kinds(place: Gpu) -> None:
         x = mg.tensor(put(batch(number)[0], place.device))
         found = captured({"x": x, "none": None}, 2.0, names=("a", "b"))
         expected = step({"x": x}, 2.0, names=("a", "b"))
-        assert found["names"] == ("a", "b") and found["rows"][1] is None
-        assert isinstance(found["sum"], mg.Tensor) and not isinstance(found["raw"], mg.Tensor)
+        assert found["names"] == ("a", "b")
+        assert found["rows"][1] is None
+        assert isinstance(found["sum"], mg.Tensor)
+        assert not isinstance(found["raw"], mg.Tensor)
         for a, b in ((found["sum"], expected["sum"]), (found["rows"][0], expected["rows"][0])):
             assert np.array_equal(host(a), host(b))
         assert np.array_equal(host(found["raw"]), host(expected["raw"]))
