@@ -22,6 +22,9 @@ from .parameters import BLOCK, Store
 AHEAD = 64
 """Steps for which rows are filled at a time."""
 
+FEW = 4
+"""Steps: hyper-parameters that change more often have their rows filled one by one."""
+
 BACK = 32
 """Rows of earlier steps that are kept where the device may skip steps: of so many skips the host need not know."""
 
@@ -105,25 +108,30 @@ class FusedUpdate:
         buffers = (store.p, store.g, *states, store.size, average)
         self._arguments = (*buffers, table, len(members), columns, back + AHEAD, state, live_there)
         self._used = AHEAD
+        self._served = 0
         self._hyper: Any = None
         self._may_have_skipped = False
 
-    def prepare(self, hyper: Any, rows: Callable[[], Any]) -> None:
+    def prepare(self, hyper: Any, rows: Callable[[int], Any]) -> None:
         """Have the row of a step where the next launch reads it. Due before each launch and each replay of one.
 
         Args:
             hyper: what the coefficients depend on besides the step; another value has the rows filled anew.
-            rows: gives them, (back + AHEAD, classes, columns); this step's is the one at `back`.
+            rows: gives those of so many coming steps, (back + steps, classes, columns); the next one's is at `back`.
         """
         if self._used == AHEAD or hyper != self._hyper:
+            # a schedule that changes them at every step has no use for the rows of many
+            steps = 1 if self._hyper is not None and self._served < FEW and hyper != self._hyper else AHEAD
             host = np.zeros(self._uploaded.size)
-            host[:-1] = np.asarray(rows()).ravel()
+            found = np.asarray(rows(steps)).ravel()
+            host[: found.size] = found
             host[-1:].view(np.uint32)[0] = self.back  # the cursor; the ticket is 0
             fresh = arrays.to_device(host, self._device)
             with on_device(self._device):
                 self._uploaded[...] = fresh
-            self._used, self._hyper = 0, hyper
+            self._used, self._hyper, self._served = AHEAD - steps, hyper, 0
         self._used += 1
+        self._served += 1
         self._may_have_skipped = self.back > 0
 
     def invalidate(self) -> None:

@@ -13,7 +13,7 @@ from ..backend.recording import lift
 from ..backend.versions import mark_written
 from . import gradient_sum
 from .descent import follow
-from .fused_update import AHEAD, SKIP
+from .fused_update import SKIP
 from .partition import EMA, Partition, UpdateClass
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def prepare(optimizer: Optimizer, group: Mapping[str, Any], hyper: list[Any], pa
     """
     if part.fused is not None:
         back = part.fused.back
-        part.fused.prepare([*hyper, *shared], lambda: _upcoming(optimizer, group, shared, part.classes, back))
+        part.fused.prepare(
+            [*hyper, *shared], lambda steps: _upcoming(optimizer, group, shared, part.classes, back, steps)
+        )
         return
     table = part.table
     for number, c in enumerate(part.classes):
@@ -77,14 +79,14 @@ def count(optimizer: Optimizer, group: Mapping[str, Any], part: Partition) -> No
 
 
 def _upcoming(
-    optimizer: Optimizer, group: Mapping[str, Any], shared: Row, classes: list[UpdateClass], back: int
+    optimizer: Optimizer, group: Mapping[str, Any], shared: Row, classes: list[UpdateClass], back: int, ahead: int
 ) -> list[list[Row]]:
-    """The rows of `FusedUpdate.prepare`: of `back` steps before the next one, and from it on."""
-    table: list[list[Row]] = [[] for _ in range(back + AHEAD)]
+    """The rows of `FusedUpdate.prepare`: of `back` steps before the next one, and of `ahead` from it on."""
+    table: list[list[Row]] = [[] for _ in range(back + ahead)]
     for c in classes:
         known = [*c.earlier, c.scalars]
         scalars: Row = ()
-        for k in range(-back, AHEAD):
+        for k in range(-back, ahead):
             step = max(c.step + 1 + k, 1)
             before = scalars if k > 0 else known[max(k - 1, -len(known))]
             scalars = optimizer.advance(group, step, before)

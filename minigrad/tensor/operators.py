@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 
+_add: Any
+_subtract: Any
+_multiply: Any
+_divide: Any
+_negative: Any
+
+
 def bind() -> None:
     """Look up how the most frequent operations are called; again after somebody has changed that (capture/door.py)."""
     global _add, _subtract, _multiply, _divide, _negative

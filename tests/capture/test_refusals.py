@@ -1,4 +1,4 @@
-"""What cannot be repeated is refused, says why, and runs as it is: results and state are those of the step without capture."""
+"""What cannot be repeated is refused, says why, and runs as it is, with the results and state of the step itself."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def raises(training: Training, x: Any, y: Any) -> Any:
 
 
 REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
-    "a branch on a value": (branch, r"bool\(\), .* of an array of the recorded step .* mg\.where"),
+    "a branch on a value": (branch, r"bool\(\), .* of an array of the recorded step .*mg\.where"),
     "float": (read, r"float\(\), .* of an array of the recorded step"),
     "item": (item, r"item\(\) .* of an array of the recorded step"),
     "np.asarray": (to_numpy, r"np\.asarray\(\) of an array of the recorded step"),
