@@ -100,7 +100,7 @@ class DeviceReplay(Replay):
     ) -> None:
         tensors = [(p, p._node) for o in observer.optimizers for p in o.parameters()]
         leaves, cleared = observer.leaves, observer.cleared
-        super().__init__(observer.optimizers, leaves, tensors, cleared, observer.cells, results, copies)
+        super().__init__(observer.optimizers, leaves, tensors, cleared, observer.cells, results, copies, function)
         known = [array for optimizer in self.optimizers for array in optimizer.memory()]
         self.memory = known + [a for a in observer.written if not any(_inside(a, other) for other in known)]
 
@@ -162,7 +162,7 @@ def record(function: Callable[..., Any], arguments: Arguments, device: str, copi
         try:
             check.steps_once(observer.optimizers)
             replay = DeviceReplay(raw, arguments.arrays, device, observer, results, copies)
-            check.check(raw, replay, [to_host(a) for a in arguments.arrays])
+            check.check(replay, [to_host(a) for a in arguments.arrays])
         except CaptureError as error:
             if replay is not None:
                 replay.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..backend.versions import mark_written
@@ -24,8 +24,10 @@ class Replay:
         cells: version cells of other tensors that it writes to.
         results: what the step returned.
         copies: whether results get memory of their own.
+        eager: the step itself on raw arrays, to its raw results.
 
     Attributes:
+        revisions: those of the optimizers, when it was recorded.
         memory: arrays that the step writes to and that outlive it.
         own: those of them that only replays write to, where the step itself makes new ones.
     """
@@ -42,9 +44,11 @@ class Replay:
         cells: Sequence[Any],
         results: Results,
         copies: bool,
+        eager: Callable[[list[Any]], list[Any]],
     ) -> None:
         self._results = results
         self._copies = copies
+        self.eager = eager
         self._cells = cells
         self._tensors = list(tensors)
         self.optimizers = list(optimizers)
@@ -53,7 +57,7 @@ class Replay:
         self._entry = [(leaf, live) for leaf, live in leaves.items() if leaf not in first]
         self._exit = [(leaf, leaf.live, leaf.array) for leaf in leaves]
         self._phases = [(o, state[0][0]) for o, state in optimizers.items()]
-        self._revisions = [(o, o.revision) for o in self.optimizers]
+        self.revisions = [(o, o.revision) for o in self.optimizers]
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """The recorded part: raw results, in memory that the next run writes to."""
@@ -91,7 +95,7 @@ class Replay:
         for leaf, live, array in self._exit:
             if leaf.live is not live or leaf.array is not array:
                 leaf.live, leaf.array, leaf.grad_node = live, array, None
-        for optimizer, revision in self._revisions:
+        for optimizer, revision in self.revisions:
             optimizer.prepare_replay()
             if optimizer.revision != revision:
                 self.enter()

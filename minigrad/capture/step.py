@@ -7,12 +7,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..backend.array import to_host
 from ..backend.device import device_of
 from ..backend.recording import seam
 from ..errors import CaptureError, CaptureWarning
 from ..tensor import as_raw
 from . import device_capture, host_capture
 from .arguments import Arguments
+from .check import difference
 from .executors import EXECUTORS
 from .replay import Replay, StaleCapture
 
@@ -28,7 +30,13 @@ class CapturedStep:
         refusals: for each signature that cannot be replayed the reason.
     """
 
-    def __init__(self, function: Callable[..., Any], constants: Sequence[Any], executor: str, copies: bool) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        constants: Sequence[Any] = (),
+        executor: str = "auto",
+        copies: bool = True,
+    ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.refusals: dict[Any, str] = {}
@@ -59,6 +67,17 @@ class CapturedStep:
         if arguments.key in self.refusals:
             return self.function(*args, **kwargs)
         return self._record(arguments, args, kwargs)
+
+    def recheck(self, *args: Any, **kwargs: Any) -> None:
+        """Compare the replay for such arguments with the step itself again, and forget it where they differ.
+
+        For what no recording sees: Python state that changed since. Nothing else changes.
+        """
+        arguments = Arguments(args, kwargs)
+        for replay in self._replays.get(arguments.key, ()):
+            if replay.fits() and difference(replay, [to_host(a) for a in arguments.arrays]):
+                self._drop(arguments.key)
+                return
 
     @property
     def replays(self) -> list[Replay]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from .metrics import resolve_metrics
 from .progress import Progress
 from .run import Run
 from .stopping import StoppingRules
+from .train_step import captured, make_step
 
 BATCH_SIZE = 32
 """Of training data that is given as arrays."""
@@ -99,7 +100,9 @@ def fit(
         callbacks: functions f(run), called after each epoch, or `Callback` objects; a true result ends the run.
         checkpoint: a path or Checkpoint. Where the file is there, the run goes on from it, bitwise as if it had never
             stopped.
-        capture: "auto" records a step once and replays it where that is supported, which is nowhere yet; False never.
+        capture: whether the step is recorded once and replayed (`mg.capture`): True and False say so, "auto" captures
+            runs of 64 steps and more without `on_step` callbacks, and compiles those of 2000 and more where numba is
+            installed. What cannot be captured runs as it is, with a CaptureWarning that says why.
         seed: starts the library's random streams and the order of the batches anew from this seed.
         progress: show a progress bar; None on a terminal only.
 
@@ -139,7 +142,11 @@ def fit(
     taken = [m.name for m in found if m.name in COLUMNS or m.name.startswith("val_")]
     if taken:
         raise ValueError(f"fit: a metric cannot be called {taken[0]!r}, which is a column of the history: rename it")
-    run = Run(model, train, loss, optimizer, scheduler, held_out, found, patience is not None, followers)
+    planned = epochs * len(train) if isinstance(train, Sized) else None
+    if capture == "auto" and _steppers(followers):
+        capture = False  # what they change would not be seen
+    step = captured(make_step(model, loss, optimizer, bool(found)), capture, planned)
+    run = Run(model, train, loss, optimizer, scheduler, held_out, found, patience is not None, followers, step)
     # sums and statistics are raw arrays: they are worked on where they are
     with (
         DeferredInterrupt() as interrupt,
@@ -172,8 +179,13 @@ def _check(model: Any, loss: Any, optimizer: Any, scheduler: Any, capture: Any) 
     held = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if not any(id(p) in held for p in model.parameters()):
         raise ValueError("fit: the optimizer holds none of the model's parameters: make it from model.parameters()")
-    if capture not in ("auto", False):
-        raise ValueError(f'fit: capture must be "auto" or False, got {capture!r}; steps cannot be captured yet')
+    if not isinstance(capture, bool) and capture != "auto":
+        raise ValueError(f'fit: capture must be "auto", True or False, got {capture!r}')
+
+
+def _steppers(followers: Sequence[Any]) -> list[Any]:
+    """The callbacks that look at every step."""
+    return [c for c in followers if type(c).on_step is not Callback.on_step]
 
 
 def _loop(
@@ -181,7 +193,7 @@ def _loop(
 ) -> None:
     """Epoch after epoch until a rule ends the run."""
     history = run.history
-    steppers = [c for c in run.callbacks if type(c).on_step is not Callback.on_step]
+    steppers = _steppers(run.callbacks)
     for c in run.callbacks:
         c.on_start(run)
     bar = Progress(rules.epochs, run.epoch, show)

@@ -9,17 +9,18 @@ from typing import Any
 from ..backend import random
 from ..backend.array import double, to_device
 from ..backend.device import HOST, provider_of
+from ..capture import CapturedStep
 from ..core.variable import wrap
 from ..data import DataLoader
-from ..errors import GraphError
 from ..nn import Module
 from ..optim import Optimizer, gradient_norm
-from ..tensor import Tensor, as_raw
+from ..tensor import as_raw
 from .evaluate import check_batch, evaluate_batches, host_float
 from .function_metric import FunctionMetric
 from .history import History
 from .metric import Metric
 from .metric_sums import MetricSums
+from .train_step import Step, may_have_hidden_state
 
 NORMS_AN_EPOCH = 16
 """Batches of an epoch whose gradient norm is measured."""
@@ -50,6 +51,7 @@ class Run:
         metrics: Sequence[Metric],
         keep_best: bool,
         callbacks: Sequence[Any],
+        step: Step,
     ) -> None:
         self.model, self.train, self.loss = model, train, loss
         self.optimizer, self.scheduler = optimizer, scheduler
@@ -60,6 +62,9 @@ class Run:
         self.elapsed = 0.0
         self.best: dict[str, Any] | None = None
         self._keep_best = keep_best
+        self._make_step = step
+        # a recording does not see what a callback, or code that is not ours, changes in Python
+        self._rechecks = bool(callbacks) or may_have_hidden_state(model, loss)
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
         self._sums = MetricSums(metrics)
         # a user's function gets the batches as they are
@@ -84,19 +89,14 @@ class Run:
     def train_step(self, batch: Any) -> None:
         """Forward, backward and update for one batch. Nothing waits for the device."""
         check_batch("fit", batch)
-        self.optimizer.zero_grad()
-        prediction = self.model(batch[0])
-        loss = self.loss(prediction, *batch[1:])
-        if not isinstance(loss, Tensor):
-            raise TypeError(f"fit: the loss must return a Tensor, got {type(loss).__name__}")
-        if not loss.requires_grad:
-            raise GraphError("fit: the loss does not depend on any parameter that requires a gradient")
-        loss.backward()
+        if self.batch == 0 and self._rechecks and isinstance(self._make_step, CapturedStep):
+            self._make_step.recheck(*batch)
+        rate = self.optimizer.param_groups[0]["lr"]
+        prediction, loss = self._make_step(*batch)
         if self.batch % self._norm_every == 0:
             self._norm = self._norm + double(gradient_norm(self._parameters).data)
             self._norms += 1
-        self.optimizer.step()
-        self.lr = self.optimizer.param_groups[0]["lr"]
+        self.lr = rate
         if self.scheduler is not None and self.scheduler.interval == "step":
             self.scheduler.step()
         n = len(batch[0])

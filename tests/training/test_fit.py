@@ -318,7 +318,7 @@ def test_without_tqdm_there_is_no_bar_unless_asked(monkeypatch: pytest.MonkeyPat
         ({"metrics": "acuracy"}, ValueError, "accuracy"),
         ({"metrics": {"loss": "accuracy"}}, ValueError, "a metric cannot be called 'loss'"),
         ({"metrics": {"val_x": "mse"}}, ValueError, "a metric cannot be called 'val_x'"),
-        ({"capture": True}, ValueError, 'capture must be "auto" or False, got True'),
+        ({"capture": "always"}, ValueError, "capture must be \"auto\", True or False, got 'always'"),
         ({"scheduler": 3}, TypeError, "scheduler must be one of optim.schedulers, got int"),
         ({"train": X}, TypeError, "train must be a DataLoader or a tuple"),
         ({"train": 3}, TypeError, "train must be a DataLoader or a tuple"),
@@ -356,3 +356,68 @@ def test_an_optimizer_or_schedule_of_another_model() -> None:
                 optimizer=wrong.get("optimizer", optimizer),  # type: ignore[arg-type]
                 epochs=1,
             )
+
+
+@pytest.mark.parametrize("capture", [True, "auto"])
+def test_captured_it_makes_the_same_steps(capture: str | bool, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit for bit: odd last batches, dropout, a schedule, metrics, accumulation, validation."""
+    monkeypatch.setenv("MINIGRAD_FAST", "0")
+    found = []
+    for how in (False, capture):
+        mg.manual_seed(2)
+        model = nn.MLP(3, [8], 2, dropout=0.2).to(device)
+        optimizer = optim.Adam(model.parameters(), lr=0.01, accumulate=2)
+        history = mg.fit(
+            model,
+            data.DataLoader((X, LABELS), 16, seed=3, device=device),
+            loss=F.cross_entropy,
+            optimizer=optimizer,
+            epochs=20,
+            validation=(X, LABELS),
+            metrics=["accuracy"],
+            scheduler=schedulers.ExponentialLR(optimizer, 0.9),
+            capture=how,
+        )
+        found.append(
+            ([host(p) for p in model.parameters()], {k: history[k] for k in ("loss", "accuracy", "grad_norm")})
+        )
+    assert found[0][1] == found[1][1]
+    assert all(np.array_equal(a, b) for a, b in zip(found[0][0], found[1][0], strict=True))
+
+
+def test_a_capture_notices_what_a_callback_changes(device: str) -> None:
+    """In Python, where no recording looks: from the next epoch on it is another step."""
+    found = []
+    for how in (False, True):
+        mg.manual_seed(2)
+        model = nn.MLP(3, [8], 2, dropout=0.2).to(device)
+        drops = [m for m in model.modules() if isinstance(m, nn.Dropout)]
+
+        def change(run: Any, drops: Any = drops) -> None:
+            for drop in drops:
+                drop.p = 0.1 * run.epoch
+
+        mg.fit(
+            model,
+            data.DataLoader((X, LABELS), 10, seed=3, device=device),
+            loss=F.cross_entropy,
+            optimizer=optim.SGD(model.parameters(), lr=0.1),
+            epochs=5,
+            callbacks=change,
+            capture=how,
+        )
+        found.append([host(p) for p in model.parameters()])
+    assert drops
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_what_cannot_be_captured_is_said(device: str) -> None:
+    model, optimizer = linear(device=device)
+
+    def loss(prediction: Any, y: Any) -> Any:
+        value = F.mse_loss(prediction, y)
+        return value * 2 if float(value.detach().item()) > 1 else value
+
+    with pytest.warns(mg.CaptureWarning, match="train_step runs eagerly, for it cannot be captured"):
+        fit(model, optimizer, loss=loss, capture=True)
