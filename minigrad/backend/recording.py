@@ -30,7 +30,7 @@ class Watcher:
         return array
 
     def target(self, array: Any, leaf: Any, cell: Any) -> Any:
-        """The same for an array that is about to be written to; a leaf's gradient, or what a version cell stands for."""
+        """The same for an array that is about to be written to: a leaf's gradient, or what a version cell is of."""
         return self.lift(array)
 
     def keep(self, array: Any) -> Any:

@@ -52,6 +52,11 @@ class Arguments:
         self.key = (repr(self._skeleton), tuple(fixed))
 
     @property
+    def is_plain(self) -> bool:
+        """Whether they are positional Tensors and NumPy arrays and nothing else: what `same_arrays` compares."""
+        return self._skeleton is None
+
+    @property
     def tracked(self) -> bool:
         """Whether one of them collects a gradient."""
         return any(isinstance(a, Tensor) and a.requires_grad for a in self._given)
@@ -74,6 +79,26 @@ class Arguments:
             return tuple(values), {}
         args, kwargs = rebuild(self._skeleton, values)
         return args, kwargs
+
+
+def same_arrays(args: tuple[Any, ...], key: tuple[Any, ...]) -> list[Any] | None:
+    """The raw arrays of arguments, if their key is this one; the short way for what comes again and again.
+
+    Args:
+        args: of a call.
+        key: of arguments that are plain.
+    """
+    if len(args) != len(key):
+        return None
+    arrays = []
+    for a, (cls, shape, dtype) in zip(args, key):  # noqa: B905  strict= is slow
+        if type(a) is not cls:
+            return None
+        array = a._data if cls is Tensor else a
+        if array.shape != shape or array.dtype is not dtype or type(array) is not np.ndarray:
+            return None
+        arrays.append(array)
+    return arrays
 
 
 def is_array(value: Any) -> bool:

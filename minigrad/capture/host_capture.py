@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import random
-from ..backend.flush_to_zero import flush_to_zero
+from ..backend.flush_to_zero import Switch, flush_to_zero
 from . import check
 from .arguments import Arguments, Results
 from .door import open_door
@@ -49,12 +49,17 @@ class HostReplay(Replay):
         super().__init__(recorder.optimizers, leaves, tensors, recorder.cleared, cells, results, copies, eager)
         self.compiled = compiler(executor)(program)
         self.own = recorder.kept
+        self._flush = Switch()
         written = {w.buffer for call in program.calls for w in call.writes}
         self.memory = [program.roots[b] for b in sorted(written) if program.kinds[b] == "state"]
 
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        with flush_to_zero():
+        changed = self._flush.on()
+        try:
             return self.compiled(arrays)
+        finally:
+            if changed:
+                self._flush.off()
 
 
 def record(

@@ -285,8 +285,8 @@ class Optimizer(Repeated):
         for part in self._parts():
             part.live = []
 
-    def _make_ready(self, i: int) -> None:
-        """Follow what has changed in a group since its last update: storage, hyper-parameters, who has a gradient."""
+    def _follow(self, i: int) -> None:
+        """Follow what has changed in a group since its last update: storage and hyper-parameters."""
         group = self.param_groups[i]
         if self._options() != self._checked:
             self._check_options()
@@ -301,7 +301,11 @@ class Optimizer(Repeated):
                 self.revision += 1
             self._validated[i] = hyper
             self._names[i], self._shared[i] = self.state_names(group), self._shared_of(group)
-        names = self._names[i]
+
+    def _make_ready(self, i: int) -> None:
+        """The same, and who has a gradient."""
+        self._follow(i)
+        group, names = self.param_groups[i], self._names[i]
         for part in self._partitions[i]:
             live = [p._leaf.live and p._node is not None for p in part.parameters]
             if live != part.live or names != part.names:

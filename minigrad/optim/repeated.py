@@ -16,13 +16,14 @@ class Repeated:
 
     revision: int
     accumulate: int
+    param_groups: list[dict[str, Any]]
     _calls: int
     _skipped: int
 
     def _parts(self) -> list[Partition]:
         raise NotImplementedError
 
-    def _make_all_ready(self) -> None:
+    def _follow(self, i: int) -> None:
         raise NotImplementedError
 
     def _prepare(self) -> None:
@@ -37,7 +38,8 @@ class Repeated:
         After a change of `revision` what was recorded is not what would run: it has to be recorded again.
         """
         if self._calls + 1 >= self.accumulate:
-            self._make_all_ready()
+            for i in range(len(self.param_groups)):
+                self._follow(i)  # who has a gradient is what it was when the step was recorded
             self._prepare()
 
     def count_replay(self) -> None:
