@@ -175,7 +175,10 @@ def is_long(unit: Sequence[Call]) -> bool:
 
 def compile_numpy(program: Program) -> Run:
     """The program on NumPy."""
-    source = Source(program, storage(program, [[call] for unit in program.units for call in unit]))
+    lives: list[Sequence[Call]] = []
+    for unit in program.units:  # chunks of one call come before the next call's: there all is alive at once
+        lives += [unit] if is_long(unit) else [[call] for call in unit]
+    source = Source(program, storage(program, lives))
     for unit in program.units:
         if is_long(unit):
             source.lines += source.blocked(unit)

@@ -234,7 +234,8 @@ class Recorder(Watcher):
     def _like(self, function: Any, array: Any, *args: Any, dtype: Any = None, shape: Any = None, **_: Any) -> Any:
         """zeros_like and its likes look at a shape, not at values."""
         made = np.empty_like(replaced(array, Recorded, lambda a: a.value), dtype=dtype, shape=shape)
-        out = self.record(np.empty, (made.shape, made.dtype), {}, None)
+        self.window(made, "temporary")  # in the layout of its model, which sums depend on
+        out = Recorded(made)
         if _LIKE[function] is not np.empty:
             self.copy_to(out.value, args[0] if args else int(function is np.ones_like))
         return out
