@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import CaptureError
-from .array import owned
+from .device import provider_for
 
 
 class Watcher:
@@ -35,7 +35,13 @@ class Watcher:
 
     def keep(self, array: Any) -> Any:
         """A raw copy of a value of the step, which outlives it."""
+        from .array import owned
+
         return owned(array)
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any, device: str) -> Any:
+        """New zeros, a value of the step."""
+        return provider_for(device).zeros(shape, dtype, device)
 
     def call(self, function: Callable[..., Any], args: tuple[Any, ...], effect: bool) -> Any:
         """function(*args), to be called as a whole whenever the step is repeated."""
@@ -81,7 +87,7 @@ def target(array: Any, leaf: Any = None, cell: Any = None) -> Any:
 def keep(array: Any) -> Any:
     """A raw copy of a value of the step that outlives it, C-contiguous and shared with nobody."""
     watcher = seam.watcher
-    return owned(array) if watcher is None else watcher.keep(array)
+    return (Watcher() if watcher is None else watcher).keep(array)
 
 
 def call(function: Callable[..., Any], *args: Any, effect: bool = False) -> Any:

@@ -89,7 +89,8 @@ class Source:
             source = call.args[0]
             casts = not isinstance(source, Window) or source.dtype != call.write.dtype
             return [f"copyto({out}, {self.operand(call, source)}{', ' + repr('unsafe') if casts else ''})"]
-        if isinstance(call.fn, np.ufunc) or call.fn in _TAKES_OUT or getattr(call.fn, "__name__", "") == "reduce":
+        takes_out = call.fn in _TAKES_OUT and "dtype" not in call.kwargs  # np.concatenate takes one of them
+        if isinstance(call.fn, np.ufunc) or takes_out or getattr(call.fn, "__name__", "") == "reduce":
             return [f"{self.function(call)}({self._arguments(call)}, out={out})"]
         return [f"copyto({out}, {self.function(call)}({self._arguments(call)}))"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..backend.recording import Watcher, seam
 from ..errors import CaptureError
 from .program import Call, Kind, Program
-from .recorded import ABOUT, Recorded
+from .recorded import ABOUT, Recorded, RecordedProvider
 from .window import Window, address, leaves, replaced, root
 
 _LIKE = {np.zeros_like: np.zeros, np.ones_like: np.ones, np.empty_like: np.empty, np.full_like: np.full}
@@ -140,7 +140,8 @@ class Recorder(Watcher):
         if function is np.copyto and not kwargs.get("where", True) is not True:
             self.copy_to(args[0].value if isinstance(args[0], Recorded) else args[0], args[1])
             return None
-        if function in _TARGET_FIRST or function is np.copyto:
+        at = getattr(function, "__name__", "") == "at" and isinstance(getattr(function, "__self__", None), np.ufunc)
+        if at or function in _TARGET_FIRST or function is np.copyto:
             return self.write(function, args, kwargs)
         if isinstance(function, np.ufunc):  # NumPy sorts its many spellings of out and where
             return (
@@ -260,6 +261,9 @@ class Recorder(Watcher):
         self.before[self.window(raw).buffer] = np.zeros_like(raw)
         self.copy_to(raw, array)
         return raw
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any, device: str) -> Any:
+        return RecordedProvider.xp.zeros(shape, dtype) if device == "cpu" else super().zeros(shape, dtype, device)
 
     def stepping(self, optimizer: Any) -> None:
         state = self.optimizers.setdefault(optimizer, [optimizer.host_state(), 0])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend.recording import lift
 from ..core.op import Op
 from ..core.variable import Variable
 from ..errors import DTypeError, ShapeError
@@ -123,7 +124,7 @@ def _arguments(name: str, a: Any, bins: Any, weights: Any) -> tuple[Any, Any, An
     """The data, their weights and edges on one device; or in place of edges how to find them."""
     many = (hasattr(bins, "shape") and bins.shape != ()) or isinstance(bins, (list, tuple))
     if isinstance(bins, Variable) and not many:
-        bins = bins._data
+        bins = lift(bins._data)
     arrays = {"a": a, **({} if weights is None else {"weights": weights}), **({"edges": bins} if many else {})}
     found = dict(zip(arrays, as_arrays(name, list(arrays.values())), strict=True))
     if weights is not None and found["weights"].shape != found["a"].shape:

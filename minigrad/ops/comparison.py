@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from ..backend.device import HOST
+from ..backend.recording import lift
 from ..core.op import Op
 from ..core.variable import Variable
 from .arguments import as_operand, no_out
@@ -105,7 +106,7 @@ def isclose(a: Any, b: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan:
 
 
 def _raw(x: Any) -> Any:
-    return x._data if isinstance(x, Variable) else x
+    return lift(x._data) if isinstance(x, Variable) else x
 
 
 def _shape(x: Any) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..backend.array import to_host, zeros
 from ..backend.device import HOST, common_provider, compute, device_of, on_device, provider_of
+from ..backend.recording import lift
 from ..backend.spec import Spec
 from ..core.node import Indexed
 from ..core.op import Op
@@ -22,7 +23,7 @@ from .arguments import as_operand, no_out, normalize_axis
 
 def raw(x: Any) -> Any:
     """The raw array of a Tensor; anything else as it is."""
-    return x._data if isinstance(x, Variable) else x
+    return lift(x._data) if isinstance(x, Variable) else x
 
 
 def on_host(values: Any) -> Any:
@@ -76,7 +77,7 @@ def _part(x: Any, part: Any, keep: bool) -> Any:
     if isinstance(part, (np.integer, int)) and not isinstance(part, bool):
         return int(part)
     if isinstance(part, Variable):
-        part, keep = part._data, True
+        part, keep = lift(part._data), True
     if isinstance(part, (bool, np.bool_)):
         part = np.asarray(part)
     elif isinstance(part, (list, tuple, range)):

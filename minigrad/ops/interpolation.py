@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..backend.recording import lift
 from ..core.op import Op
 from ..core.variable import Variable
 from ..errors import GraphError, ShapeError
@@ -82,7 +83,7 @@ def _constant(name: str, value: Any) -> Any:
     if isinstance(value, Variable):
         if value._node is not None:
             raise GraphError(f"interp: {name} is a constant; use mg.where, or pass .detach()")
-        return value._data
+        return lift(value._data)
     return value
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..backend.device import common_provider, on_device, provider_of
+from ..backend.recording import lift
 from ..core.op import Op
 from ..core.variable import Variable
 from ..errors import ShapeError
@@ -28,7 +29,7 @@ def as_arrays(name: str, xs: Iterable[Any]) -> list[Any]:
     """
     xs = list(xs)
     found = [as_operand(x) for x in xs]
-    raws = [x._data if isinstance(x, Variable) else x for x in found]
+    raws = [lift(x._data) if isinstance(x, Variable) else x for x in found]
     if all(provider_of(r) is not None and f is x for r, f, x in zip(raws, found, xs, strict=True)):
         return found
     given = [r for r, f, x in zip(raws, found, xs, strict=True) if f is x]

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..backend.recording import lift
 from ..core.op import Op
 from ..core.variable import Variable
 from .decompositions import svd_
@@ -58,7 +59,7 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = NO_V
     if rcond is None:
         eps = np.finfo(a.dtype if a.dtype.kind == "f" else np.float64).eps
         rcond = 1e-15 if rtol is NO_VALUE else float(max(a.shape[-2:]) * eps) if rtol is None else rtol
-    rcond = rcond._data if isinstance(rcond, Variable) else rcond
+    rcond = lift(rcond._data) if isinstance(rcond, Variable) else rcond
     return pinv_(a, rcond=rcond, hermitian=hermitian)
 
 
@@ -133,5 +134,5 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> LstsqResult:
     if a.dtype != b.dtype and "f" in (a.dtype.kind, b.dtype.kind):
         a, b = (astype(x, np.result_type(a.dtype, b.dtype)) for x in (a, b))
     x, residuals, rank, s = lstsq_(a, b, rcond=rcond)
-    known = s._data if isinstance(s, Variable) else s
+    known = lift(s._data) if isinstance(s, Variable) else s
     return LstsqResult(x, residuals, rank, known_svdvals_(a, known))

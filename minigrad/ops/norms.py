@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend.recording import lift
 from ..core.op import Op
 from ..core.variable import Variable
 from .arguments import Axis, kept_shape, normalize_axis
@@ -268,5 +269,5 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
     if tol is not None and rtol is not None:
         raise ValueError("matrix_rank: tol and rtol are two ways to give the threshold; give one")
     (A,) = as_arrays("matrix_rank", (A,))
-    tol, rtol = (t._data if isinstance(t, Variable) else t for t in (tol, rtol))
+    tol, rtol = (lift(t._data) if isinstance(t, Variable) else t for t in (tol, rtol))
     return matrix_rank_(A, tol=tol, hermitian=bool(hermitian), rtol=rtol)

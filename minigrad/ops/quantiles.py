@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..backend.device import device_of
+from ..backend.recording import lift
 from ..core.op import Op
 from ..core.variable import Variable
 from ..errors import GraphError, ShapeError
@@ -45,7 +46,7 @@ def _checked(name: str, q: Any, scale: int, weights: Any, method: str) -> Any:
     if isinstance(q, Variable):
         if q._node is not None:
             raise GraphError(f"{name}: q is a constant; pass q.detach()")
-        q = q._data
+        q = lift(q._data)
     q = as_operand(q)
     if scale != 1:
         q = q / scale

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backend.array import to_host
 from ..backend.device import HOST, provider_of
+from ..backend.recording import lift
 from ..core.variable import Variable
 from .arguments import Axis, normalize_axis
 from .index import raw
@@ -83,7 +84,7 @@ def _of_shape(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _ix(*args: Any) -> tuple[Any, ...]:
-    return np.ix_(*(to_host(a._data) if isinstance(a, Variable) else a for a in args))
+    return np.ix_(*(to_host(lift(a._data)) if isinstance(a, Variable) else a for a in args))
 
 
 NUMPY_OTHER: dict[Callable[..., Any], Callable[..., Any]] = {

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backend.device import device_of
+from ..backend.recording import lift
 from ..core.op import Op
 from ..core.variable import Variable, wrap
 from ..errors import ShapeError
@@ -49,7 +50,7 @@ constant_ = Op(
 
 
 def _raw(x: Any) -> Any:
-    return x._data if isinstance(x, Variable) else x
+    return lift(x._data) if isinstance(x, Variable) else x
 
 
 def _on_cpu(x: Any) -> bool:

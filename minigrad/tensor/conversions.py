@@ -9,6 +9,7 @@ import numpy as np
 
 from ..backend.array import to_host
 from ..backend.device import device_of
+from ..backend.recording import lift
 from ..core.node import Leaf
 from ..errors import DeviceError, GraphError, GraphWarning
 from .array_methods import ArrayMethods
@@ -21,11 +22,11 @@ class Conversions(ArrayMethods):
 
     def item(self) -> Any:
         """The value of a one-element tensor as a Python number (waits for the device)."""
-        return to_host(self._data).item()
+        return to_host(lift(self._data)).item()
 
     def tolist(self) -> Any:
         """The values as nested lists (waits for the device)."""
-        return to_host(self._data).tolist()
+        return to_host(lift(self._data)).tolist()
 
     def numpy(self) -> np.ndarray:
         """The values as a NumPy array: the storage itself on the CPU, a copy from a GPU.
@@ -35,7 +36,7 @@ class Conversions(ArrayMethods):
         """
         if self._node is not None:
             raise GraphError("numpy() of a tracked tensor would leave the graph: call .detach().numpy()")
-        return to_host(self._data)
+        return to_host(lift(self._data))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self._node is not None:
@@ -44,7 +45,7 @@ class Conversions(ArrayMethods):
             )
         if device_of(self._data) != "cpu":
             raise DeviceError(f"NumPy asked for a tensor on {device_of(self._data)}: call .cpu() first")
-        return np.array(self._data, dtype=dtype, copy=copy)
+        return np.array(lift(self._data), dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
         self._warn_leaving("float")
@@ -69,10 +70,10 @@ class Conversions(ArrayMethods):
         return int(self.item())
 
     def __bool__(self) -> bool:
-        return bool(to_host(self._data))
+        return bool(to_host(lift(self._data)))
 
     def __repr__(self) -> str:
-        text = np.array2string(to_host(self._data), separator=", ", prefix="tensor(", threshold=100)
+        text = np.array2string(to_host(lift(self._data)), separator=", ", prefix="tensor(", threshold=100)
         device = "" if device_of(self._data) == "cpu" else f", device={device_of(self._data)!r}"
         if self._node is None:
             graph = ""

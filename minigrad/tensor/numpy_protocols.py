@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..backend.device import HOST, provider_of
+from ..backend.recording import lift
 from ..backend.versions import mark_written
 from ..core.variable import Variable, wrap
 from ..ops import NUMPY_MODULES, cumulative, product_reductions, reduce, shape, softmax
@@ -188,7 +189,7 @@ def _values(value: Any) -> Any:
     if isinstance(value, Variable):
         if provider_of(value._data) is not HOST:
             raise TypeError("this NumPy function has no counterpart on a GPU: call .cpu() first")
-        return value._data
+        return lift(value._data)
     if isinstance(value, dict):
         return {k: _values(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

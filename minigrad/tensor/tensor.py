@@ -54,7 +54,7 @@ class Tensor(Hookable):
     @property
     def data(self) -> Array:
         """The raw array. Writing into it is not seen by the tape; assigning copies into it and is."""
-        return self._data
+        return lift(self._data)
 
     @data.setter
     def data(self, value: Any) -> None:
