@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError
-from . import recording
 from .device import HOST, Array, device_of, host_arrays, on_device, provider_for, provider_of, resolve_device
 
 
@@ -100,8 +99,7 @@ def double(array: Array) -> Any:
 
 def zeros(shape: tuple[int, ...], dtype: Any, device: str) -> Array:
     """New zeros on `device` (a full label)."""
-    watcher = recording.seam.watcher
-    return provider_for(device).zeros(shape, dtype, device) if watcher is None else watcher.zeros(shape, dtype, device)
+    return provider_for(device).zeros(shape, dtype, device)
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import CaptureError
+from .array import owned
 from .device import provider_for
 
 
@@ -35,8 +36,6 @@ class Watcher:
 
     def keep(self, array: Any) -> Any:
         """A raw copy of a value of the step, which outlives it."""
-        from .array import owned
-
         return owned(array)
 
     def zeros(self, shape: tuple[int, ...], dtype: Any, device: str) -> Any:
@@ -88,6 +87,12 @@ def keep(array: Any) -> Any:
     """A raw copy of a value of the step that outlives it, C-contiguous and shared with nobody."""
     watcher = seam.watcher
     return (Watcher() if watcher is None else watcher).keep(array)
+
+
+def zeros(shape: tuple[int, ...], dtype: Any, device: str) -> Any:
+    """New zeros as a value of the step, on a device (a full label)."""
+    watcher = seam.watcher
+    return provider_for(device).zeros(shape, dtype, device) if watcher is None else watcher.zeros(shape, dtype, device)
 
 
 def call(function: Callable[..., Any], *args: Any, effect: bool = False) -> Any:

@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 from weakref import WeakSet
 
-from ..backend.array import is_floating, zeros
+from ..backend.array import is_floating
 from ..backend.device import HOST, common_provider, compute, device_of, provider_of
-from ..backend.recording import target
+from ..backend.recording import target, zeros
 from ..backend.spec import Spec
 from ..backend.versions import next_index
 from ..errors import GraphError

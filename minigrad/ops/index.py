@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..backend.array import to_host, zeros
+from ..backend.array import to_host
 from ..backend.device import HOST, common_provider, compute, device_of, on_device, provider_of
-from ..backend.recording import lift
+from ..backend.recording import lift, zeros
 from ..backend.spec import Spec
 from ..core.node import Indexed
 from ..core.op import Op

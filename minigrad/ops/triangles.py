@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..backend.array import zeros
 from ..backend.device import device_of
+from ..backend.recording import zeros
 from ..core.op import Op
 from ..errors import ShapeError
 from .arguments import as_operand, no_out, normalize_axis

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..backend.array import zeros
 from ..backend.device import device_of
+from ..backend.recording import zeros
 from ..core.op import Op
 from ..errors import ShapeError
 from .arguments import Axis, as_operand, normalize_axis

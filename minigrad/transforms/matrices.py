@@ -8,6 +8,7 @@ from typing import Any
 
 from ..backend import array as arrays
 from ..backend.device import device_of, on_device
+from ..backend.recording import zeros
 from ..backend.spec import Spec
 from ..core import engine
 from ..core.modes import mode
@@ -76,7 +77,7 @@ def _by_columns(trace: Trace) -> list[list[Any]]:
 def _unit_arrays(spec: Spec) -> Iterator[Any]:
     """Per element an array that is 1 there and 0 elsewhere."""
     for i in range(spec.size):
-        unit = arrays.zeros((spec.size,), spec.dtype, spec.device)
+        unit = zeros((spec.size,), spec.dtype, spec.device)
         unit[i] = 1
         yield unit.reshape(spec.shape)
 
@@ -86,10 +87,10 @@ def _block(trace: Trace, y: Any, j: int, parts: list[Any], axis: int) -> Any:
     x = trace.inputs[j]
     shape = (*y.shape, *x.shape)
     if all(part is None for part in parts):
-        made = arrays.zeros(shape, x.dtype, x.device)
+        made = zeros(shape, x.dtype, x.device)
     else:
         like = next(part for part in parts if part is not None)
-        zero = arrays.zeros(like.shape, like.dtype, device_of(raw_of(like)))
+        zero = zeros(like.shape, like.dtype, device_of(raw_of(like)))
         with on_device(x.device):
             made = stack([zero if part is None else part for part in parts], axis).reshape(shape)
         made = made if made.dtype == x.dtype else made.astype(x.dtype)

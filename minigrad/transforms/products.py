@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..backend import array as arrays
+from ..backend.recording import zeros
 from ..backend.versions import next_index
 from ..core import engine
 from ..core.modes import mode
@@ -75,7 +76,7 @@ def jvp(f: Callable[..., Any], xs: Any, vs: Any) -> tuple[Any, Any]:
 def _tangent(y: Any, t: Any, tensors: bool) -> Any:
     if t is None:
         spec = spec_of(y)
-        t = arrays.zeros(spec.shape, spec.dtype, spec.device)
+        t = zeros(spec.shape, spec.dtype, spec.device)
     elif isinstance(t, Variable):
         if t._node is not None:
             return t

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..backend import array as arrays
 from ..backend.device import device_of, provider_of
+from ..backend.recording import zeros
 from ..backend.spec import Spec, check_like
 from ..backend.versions import next_index
 from ..core import engine
@@ -237,7 +238,7 @@ class Trace:
 
     def _gradient(self, x: Any, was_tensor: bool, g: Any, taken: set[int]) -> Any:
         if g is None:
-            g = arrays.zeros(x.shape, x.dtype, x.device)
+            g = zeros(x.shape, x.dtype, x.device)
         elif isinstance(g, Variable):
             if g._node is not None:
                 g = copy(g) if id(g._cell) in taken else g
