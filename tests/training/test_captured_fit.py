@@ -46,8 +46,9 @@ def test_captured_it_makes_the_same_steps(capture: str | bool, device: str, monk
     assert all(np.array_equal(a, b) for a, b in zip(found[0][0], found[1][0], strict=True))
 
 
-def test_a_capture_notices_what_a_callback_changes(device: str) -> None:
+def test_a_capture_notices_what_a_callback_changes(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """In Python, where no recording looks: from the next epoch on it is another step."""
+    monkeypatch.setenv("MINIGRAD_FAST", "0")
     found = []
     for how in (False, True):
         mg.manual_seed(2)
@@ -74,6 +75,7 @@ def test_a_capture_notices_what_a_callback_changes(device: str) -> None:
 
 
 def test_what_cannot_be_captured_is_said(device: str) -> None:
+    """And the training goes on."""
     mg.manual_seed(1)
     model = nn.Linear(3, 1).to(device)
     optimizer = optim.SGD(model.parameters(), lr=0.1)
