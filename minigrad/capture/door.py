@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import ref
 
-import numpy as np
-
 from ..backend.recording import seam
 from ..core.node import Leaf
 from ..core.op import Op
@@ -62,7 +60,6 @@ def _entered(recorder: Recorder, operand: Any) -> Any:
         if getattr(operand, "_leaf", None) is not None:
             recorder.tensors.setdefault(id(operand), (operand, node))
         recorder.cells.setdefault(id(operand._cell), (operand._cell, operand._cell[0]))
-        if type(operand._data) is np.ndarray:
-            return wrap(recorder.lift(operand._data), operand._node, operand._cell)
-        return operand
+        data = recorder.lift(operand._data)
+        return operand if data is operand._data else wrap(data, operand._node, operand._cell)
     return recorder.operand(operand)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend.device import HOST, device_of, provider_of
 from ..backend.recording import Watcher, seam
 from ..errors import CaptureError
 from .program import Call, Kind, Program
@@ -18,6 +19,18 @@ _TARGET_FIRST = frozenset({np.put, np.place, np.putmask, np.put_along_axis, np.f
 """Functions that write into their first argument."""
 _AS_ARRAY = frozenset({np.asarray, np.ascontiguousarray, np.array, np.asanyarray})
 """Functions that do not ask their argument's class."""
+
+
+class Elsewhere(Exception):
+    """The step works on a device.
+
+    Args:
+        device: full label.
+    """
+
+    def __init__(self, device: str) -> None:
+        super().__init__(device)
+        self.device = device
 
 
 class Recorder(Watcher):
@@ -88,6 +101,8 @@ class Recorder(Watcher):
         if type(array) is np.ndarray:
             self.window(array)
             return Recorded(array)
+        if type(array) is not Recorded and provider_of(array) not in (HOST, None):
+            raise Elsewhere(device_of(array))
         return array
 
     def operand(self, array: Any) -> Any:

@@ -16,6 +16,7 @@ from . import device_capture, host_capture
 from .arguments import Arguments, same_arrays
 from .check import difference
 from .executors import EXECUTORS
+from .recorder import Elsewhere
 from .replay import Replay, StaleCapture
 
 MOST = 16
@@ -101,14 +102,7 @@ class CapturedStep:
         try:
             if arguments.tracked:
                 raise CaptureError("an argument requires a gradient: pass it .detach()ed, or make it a Parameter")
-            device = device_of(arguments.arrays[0]) if arguments.arrays else "cpu"
-            if device == "cpu":
-                replay: Replay = host_capture.record(
-                    self.function, arguments, self._constants, self._executor, self._copies
-                )
-                value = replay(arguments.arrays)
-            else:
-                value, replay = device_capture.record(self.function, arguments, device, self._copies)
+            value, replay = self._recorded(arguments)
         except CaptureError as error:
             self._refuse(arguments.key, str(error))
             return self.function(*args, **kwargs)
@@ -119,6 +113,18 @@ class CapturedStep:
         while len(self._replays) > MOST:
             self._drop(next(iter(self._replays)))
         return value
+
+    def _recorded(self, arguments: Arguments) -> tuple[Any, Replay]:
+        """What the step returns this time, and its replay."""
+        device = device_of(arguments.arrays[0]) if arguments.arrays else "cpu"
+        if device == "cpu":
+            try:
+                replay = host_capture.record(self.function, arguments, self._constants, self._executor, self._copies)
+            except Elsewhere as found:  # the arguments do not tell
+                device = found.device
+            else:
+                return replay(arguments.arrays), replay
+        return device_capture.record(self.function, arguments, device, self._copies)
 
     def _drop(self, key: Any) -> None:
         self._latest = None

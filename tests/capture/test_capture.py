@@ -312,3 +312,29 @@ def test_a_model_without_an_optimizer() -> None:
     for a, b in zip(eager.parameters(), captured.parameters(), strict=True):
         assert np.array_equal(host(a), host(b))
         assert np.array_equal(host(a.grad), host(b.grad))
+
+
+def test_a_step_that_gathers_its_batch_itself(place: Gpu) -> None:
+    """The data lies where the model is; the argument is the rows, or nothing at all."""
+    found = []
+    for captured in (False, True):
+        training = classifier(place, one(optim.Adam, lr=0.01))
+        x, y = tensors(place, 0, 64)
+        rows = mg.tensor(put(np.arange(16), place.device))
+
+        def given(rows: mg.Tensor, training: Training = training, x: mg.Tensor = x, y: mg.Tensor = y) -> mg.Tensor:
+            return training.step(mg.take(x, rows, axis=0), mg.take(y, rows, axis=0))[0]
+
+        def nothing(given: Callable[..., mg.Tensor] = given, rows: mg.Tensor = rows) -> mg.Tensor:
+            return given(rows)
+
+        first, second = (mg.capture(f, executor="numpy") if captured else f for f in (given, nothing))
+        losses = []
+        for number in range(4):
+            losses.append(host(first(mg.tensor(put((np.arange(16) * 3 + number) % 64, place.device)))))
+            rows.data = put((np.arange(16) * 5 + number) % 64, place.device)
+            losses.append(host(second()))
+        found.append(losses)
+        if captured:
+            assert first.refusals == second.refusals == {}
+    assert np.array_equal(*found)
