@@ -10,8 +10,10 @@ from typing import Any
 
 from ..data import NAMES
 from ..nn.mlp import ACTIVATIONS, NORMALIZATIONS
-from .config import INITS, OPTIMIZERS, SCALES, SCHEDULES, TASKS, Config
+from .config import INITS, LISTS, NONFINITE, SCALES, TASKS, Config
+from .optimizers import OPTIMIZERS, rates, takers
 from .options import Parser, integer, number
+from .schedules import BY, SCHEDULES, meanings
 
 
 def add_output_arguments(group: Any) -> None:
@@ -29,7 +31,7 @@ def add_experiment_arguments(parser: Parser, several: bool = False) -> None:
     def add(group: Any, name: str, metavar: str, text: str, **kwargs: Any) -> None:
         choices = kwargs.get("choices")
         if choices:  # listed in the text: as a metavar they would fill the screen
-            text = f"{text}{', '.join(choices)} ({getattr(d, name[2:])})"
+            text = f"{text}{', '.join(choices)} ({getattr(d, name[2:].replace('-', '_'))})"
         if metavar:
             kwargs["metavar"] = metavar
         group.add_argument(name, default=argparse.SUPPRESS, help=text, **kwargs)
@@ -53,32 +55,57 @@ def add_experiment_arguments(parser: Parser, several: bool = False) -> None:
     add(model, "--normalization", "NAME", "of hidden layers: ", choices=("none", *NORMALIZATIONS))
     add(model, "--init", "NAME", "initial weights, default is PyTorch's rule: ", choices=INITS, **many)
     training = parser.add_argument_group("training")
-    add(training, "--optimizer", "NAME", "", choices=OPTIMIZERS)
-    add(training, "--lr", "X", f"learning rate ({d.lr:g})", type=positive, **many)
-    add(training, "--momentum", "M", f"of sgd ({d.momentum:g})", type=share)
-    flag(training, "--nesterov", "Nesterov's form of the momentum")
-    add(training, "--weight-decay", "W", f"L2 penalty; decoupled with adamw ({d.weight_decay:g})", type=number(0))
-    add(training, "--schedule", "NAME", "how the learning rate falls: ", choices=SCHEDULES)
-    decay = "step (0.1), exponential (to 1%% at the end), plateau (0.5): factor; inverse-time (to 10%%): rate"
-    add(training, "--decay", "X", decay, type=positive)
-    every = "step: epochs between falls (a third of all); plateau: patience (5)"
-    add(training, "--decay-every", "N", every, type=count)
     add(training, "--batch-size", "N", f"rows a step ({d.batch_size})", type=count, **many)
     add(training, "--epochs", "N", f"passes over the data ({d.epochs})", type=count)
-    patience = "stop after N epochs without a smaller validation loss, and keep the best weights"
-    add(training, "--patience", "N", patience, type=count)
-    add(training, "--target-loss", "L", "stop at this training loss", type=number(-math.inf))
-    add(training, "--time-limit", "S", "stop after so many seconds", type=positive)
+    smoothing = f"share of each label given to all classes alike ({d.label_smoothing:g})"
+    add(training, "--label-smoothing", "S", smoothing, type=share)
     add(training, "--device", "NAME", f"cpu, cuda, cuda:<index> or auto ({d.device})")
     add(training, "--seed", "K", f"fixes split, weights, dropout and batches ({d.seed})", type=integer(0))
+    optimizer = parser.add_argument_group("optimizer")
+    add(optimizer, "--optimizer", "NAME", "", choices=tuple(OPTIMIZERS))
+    add(optimizer, "--lr", "X", f"learning rate, the largest one of one-cycle ({rates()})", type=positive, **many)
+    add(
+        optimizer,
+        "--momentum",
+        "M",
+        f"{takers('momentum')}: share of the last step that is kept ({d.momentum:g})",
+        type=share,
+    )
+    flag(optimizer, "--nesterov", f"{takers('nesterov')}: Nesterov's form of the momentum")
+    flag(optimizer, "--centered", f"{takers('centered')}: subtract the mean of the gradients")
+    flag(optimizer, "--amsgrad", f"{takers('amsgrad')}: divide by the largest second moment so far")
+    shrinks = " and ".join(name for name, row in OPTIMIZERS.items() if row.decoupled)
+    own = "".join(f"; {name} {row.weight_decay:g}" for name, row in OPTIMIZERS.items() if row.weight_decay)
+    decays = f"L2 penalty; {shrinks} shrink the weights themselves ({d.weight_decay:g}{own})"
+    add(optimizer, "--weight-decay", "W", decays, type=number(0))
+    add(optimizer, "--accumulate", "K", f"update by the mean gradient of K steps ({d.accumulate})", type=count)
+    add(optimizer, "--max-norm", "X", "limit the norm of all gradients together (no limit)", type=positive)
+    average = "score and save an average of the weights, which decays by D a step, such as 0.99 (none)"
+    add(optimizer, "--ema", "D", average, type=number(0, 1, True))
+    add(optimizer, "--nonfinite", "WHAT", "about gradients that are no numbers, end the run or skip the step: ",
+        choices=NONFINITE)  # fmt: skip
+    schedule = parser.add_argument_group("schedule of the learning rate")
+    add(schedule, "--schedule", "NAME", "", choices=tuple(SCHEDULES))
+    by = "what a schedule and its numbers count; auto is epochs, steps for one-cycle: "
+    add(schedule, "--schedule-by", "UNIT", by, choices=BY)
+    add(schedule, "--warmup", "N", f"epochs or steps of a linear rise before it ({d.warmup})", type=integer(0))
+    add(schedule, "--decay", "X", meanings("decay").replace("%", "%%"), type=positive)
+    add(schedule, "--decay-every", "N", meanings("every"), type=count)
+    falls = "multistep: epochs or steps of the falls (half and three quarters of the run)"
+    add(schedule, "--milestones", "N", falls, type=count, nargs="+")
+    stop = parser.add_argument_group("when to stop before the last epoch")
+    patience = "after N epochs without a smaller validation loss, and keep the best weights"
+    add(stop, "--patience", "N", patience, type=count)
+    add(stop, "--target-loss", "L", "at this training loss", type=number(-math.inf))
+    add(stop, "--grad-norm", "X", "at this norm of the gradient", type=positive)
+    add(stop, "--time-limit", "S", "after so many seconds", type=positive)
 
 
 def config_from(arguments: argparse.Namespace) -> Config:
     """The configuration that the given options ask for."""
     given = {k: v for k, v in vars(arguments).items() if k in Config.__dataclass_fields__ and v is not None}
-    if "hidden" in given:
-        given["hidden"] = tuple(given["hidden"])
-    config = Config(**given)
+    given |= {name: tuple(given[name]) for name in LISTS if name in given}
+    config = Config.of(**given)
     config.check()
     return config
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from ..errors import FileFormatError
 from ..nn.mlp import ACTIVATIONS, NORMALIZATIONS
+from .optimizers import OPTIMIZERS, OWN, takers
 from .options import LARGEST, UsageError
+from .schedules import BY, SCHEDULES, Wish, check_schedule
 
 TASKS = ("auto", "classification", "regression")
 SCALES = ("standard", "minmax", "none")
-OPTIMIZERS = ("sgd", "adam", "adamw")
-SCHEDULES = ("constant", "step", "exponential", "inverse-time", "cosine", "plateau")
+NONFINITE = ("none", "raise", "skip")
 INITS = (
     "default",
     "xavier_uniform",
@@ -43,42 +44,62 @@ class Config:
     dropout: float = 0.2
     normalization: str = "none"
     init: str = "default"
+    label_smoothing: float = 0.0
     optimizer: str = "adam"
-    lr: float = 2e-3
+    lr: float = OPTIMIZERS["adam"].lr
     momentum: float = 0.0
     nesterov: bool = False
-    weight_decay: float = 0.0
+    centered: bool = False
+    amsgrad: bool = False
+    weight_decay: float = OPTIMIZERS["adam"].weight_decay
+    accumulate: int = 1
+    max_norm: float | None = None
+    ema: float | None = None
+    nonfinite: str = "none"
     schedule: str = "constant"
+    schedule_by: str = "auto"
+    warmup: int = 0
     decay: float | None = None
     decay_every: int | None = None
+    milestones: tuple[int, ...] = ()
     batch_size: int = 64
     epochs: int = 40
     patience: int | None = None
     target_loss: float | None = None
+    grad_norm: float | None = None
     time_limit: float | None = None
     device: str = "auto"
     seed: int = 0
     seeds: int = 1
     checkpoint_steps: int | None = None
 
+    @classmethod
+    def of(cls, **given: Any) -> Config:
+        """With the optimizer's own defaults for what is not given."""
+        row = OPTIMIZERS[given.get("optimizer", cls.optimizer)]
+        return cls(**{"lr": row.lr, "weight_decay": row.weight_decay, **given})
+
+    @property
+    def wish(self) -> Wish:
+        """The options of the schedule."""
+        return Wish(self.schedule, self.schedule_by, self.decay, self.decay_every, self.milestones, self.warmup)
+
     def check(self) -> None:
         """Raise UsageError for values that do not go together."""
-        if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
-            raise UsageError("--nesterov needs --optimizer sgd and a --momentum above 0")
-        if self.momentum and self.optimizer != "sgd":
-            raise UsageError(f"--momentum belongs to --optimizer sgd, not to {self.optimizer}")
+        for name in OWN:
+            if getattr(self, name) and name not in OPTIMIZERS[self.optimizer].takes:
+                raise UsageError(f"--{name} belongs to --optimizer {takers(name)}, not to {self.optimizer}")
+        if self.nesterov and not self.momentum:
+            raise UsageError("--nesterov looks ahead along the momentum: give a --momentum above 0")
         if self.patience is not None and not self.validation_size:
             raise UsageError("--patience watches the validation loss: give --validation-size above 0")
+        if self.patience is not None and self.ema is not None:
+            raise UsageError("--patience keeps the weights of one epoch, --ema an average of all: choose one")
         if self.test_size + self.validation_size >= 1:
             raise UsageError(
                 f"--test-size {self.test_size:g} and --validation-size {self.validation_size:g} leave nothing to train"
             )
-        if self.decay is not None and self.schedule in ("constant", "cosine"):
-            raise UsageError(f"--decay has no meaning for --schedule {self.schedule}")
-        if self.decay is not None and self.decay >= 1 and self.schedule != "inverse-time":
-            raise UsageError(f"--decay of --schedule {self.schedule} must be below 1, got {self.decay:g}")
-        if self.decay_every is not None and self.schedule not in ("step", "plateau"):
-            raise UsageError(f"--decay-every has no meaning for --schedule {self.schedule}")
+        check_schedule(self.wish)
 
     def to_json(self, **more: Any) -> str:
         """As JSON text, with further entries."""
@@ -91,10 +112,22 @@ _CHOICES = {
     "activation": tuple(ACTIVATIONS),
     "normalization": ("none", *NORMALIZATIONS),
     "init": INITS,
-    "optimizer": OPTIMIZERS,
-    "schedule": SCHEDULES,
+    "optimizer": tuple(OPTIMIZERS),
+    "nonfinite": NONFINITE,
+    "schedule": tuple(SCHEDULES),
+    "schedule_by": BY,
 }
-_AT_LEAST = {"batch_size": 1, "epochs": 1, "seeds": 1, "patience": 1, "checkpoint_steps": 1, "decay_every": 1}
+_AT_LEAST = {
+    "batch_size": 1,
+    "epochs": 1,
+    "seeds": 1,
+    "patience": 1,
+    "checkpoint_steps": 1,
+    "decay_every": 1,
+    "accumulate": 1,
+}
+LISTS = ("hidden", "milestones")
+"""Fields that hold several numbers, each at least 1."""
 
 
 def read_config(text: str, name: str) -> tuple[Config, dict[str, Any]]:
@@ -115,8 +148,7 @@ def read_config(text: str, name: str) -> tuple[Config, dict[str, Any]]:
     if not isinstance(values, dict) or not set(fields) <= set(values):
         missing = sorted(set(fields) - set(values)) if isinstance(values, dict) else sorted(fields)
         raise FileFormatError(f"{name}: not the configuration of a run: {missing[0]!r} is missing")
-    if isinstance(values["hidden"], list):
-        values["hidden"] = tuple(values["hidden"])
+    values |= {name: tuple(values[name]) for name in LISTS if isinstance(values[name], list)}
     own = {k: values.pop(k) for k in fields}
     for key, value in own.items():
         if not _is_valid(key, value, fields[key].default):
@@ -133,7 +165,7 @@ def _is_valid(key: str, value: Any, default: Any) -> bool:
     """Whether a value of a configuration file has the type and range that the options allow."""
     if key in _CHOICES:
         return value in _CHOICES[key]
-    if key == "hidden":
+    if key in LISTS:
         return isinstance(value, tuple) and all(type(h) is int and 1 <= h <= LARGEST for h in value)
     annotation = str(Config.__annotations__[key])
     if value is None:

@@ -8,6 +8,7 @@ import itertools
 import math
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,9 @@ from ..optim import schedulers
 from ..tensor import tensor
 from ..training import Checkpoint, History, evaluate, fit, predict
 from .config import Config
+from .optimizers import OWN, build_optimizer
 from .options import UsageError
+from .schedules import build_scheduler
 
 FEWEST_ROWS = 10
 BYTES_A_PARAMETER = 28
@@ -45,8 +48,12 @@ def load_data(config: Config) -> Dataset:
         )
     if dataset.task == "regression" and dataset.y.min() == dataset.y.max():
         raise UsageError(f"{config.data}: every value of the target is {dataset.y[0]:g}; there is nothing to learn")
-    if config.balance and dataset.task == "regression":
-        raise UsageError("--balance weighs classes; this target is a number (--task classification changes that)")
+    for option, does in (("balance", "weighs"), ("label_smoothing", "blurs")):
+        if getattr(config, option) and dataset.task == "regression":
+            raise UsageError(
+                f"--{option.replace('_', '-')} {does} classes; this target is a number (--task classification changes "
+                "that)"
+            )
     return dataset
 
 
@@ -183,42 +190,12 @@ def physical_memory() -> float:
         return math.inf
 
 
-def build_optimizer(config: Config, model: nn.Module) -> optim.Optimizer:
-    """The optimizer of a configuration."""
-    parameters = list(model.parameters())
-    if config.optimizer == "sgd":
-        return optim.SGD(
-            parameters,
-            config.lr,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            nesterov=config.nesterov,
-        )
-    kind = {"adam": optim.Adam, "adamw": optim.AdamW}[config.optimizer]
-    return kind(parameters, config.lr, weight_decay=config.weight_decay)
-
-
-def build_scheduler(config: Config, optimizer: optim.Optimizer) -> schedulers.Scheduler | None:
-    """The schedule of a configuration; the options leave it such that the rate falls well within the run."""
-    decay, every, epochs = config.decay, config.decay_every, config.epochs
-    if config.schedule == "step":
-        return schedulers.StepLR(optimizer, every or max(1, -(-epochs // 3)), 0.1 if decay is None else decay)
-    if config.schedule == "exponential":
-        return schedulers.ExponentialLR(optimizer, 0.01 ** (1 / epochs) if decay is None else decay)
-    if config.schedule == "inverse-time":
-        return schedulers.InverseTimeLR(optimizer, 9 / epochs if decay is None else decay)
-    if config.schedule == "cosine":
-        return schedulers.CosineAnnealingLR(optimizer, epochs)
-    if config.schedule == "plateau":
-        return schedulers.ReduceLROnPlateau(
-            optimizer, factor=0.5 if decay is None else decay, patience=5 if every is None else every
-        )
-    return None
-
-
 @dataclass(frozen=True)
 class Experiment:
-    """A network, its data and its training, ready to run."""
+    """A network, its data and its training, ready to run.
+
+    loss: what is trained on. score_loss: the same without label smoothing, for the test.
+    """
 
     config: Config
     dataset: Dataset
@@ -226,6 +203,7 @@ class Experiment:
     parts: Parts
     model: nn.MLP
     loss: Any
+    score_loss: Any
     optimizer: optim.Optimizer
     scheduler: schedulers.Scheduler | None
     loader: DataLoader
@@ -243,6 +221,8 @@ class Experiment:
     def run(self, checkpoint: Checkpoint | None, callbacks: Sequence[Any], progress: bool | None) -> History:
         """Train."""
         c = self.config
+        # what looks at the gradients on the host at every step cannot be captured
+        looks = c.nonfinite == "raise" or (c.nonfinite == "skip" and self.device == "cpu")
         return fit(
             self.model,
             self.loader,
@@ -254,11 +234,24 @@ class Experiment:
             scheduler=self.scheduler,
             patience=c.patience,
             target_loss=c.target_loss,
+            grad_norm=c.grad_norm,
             time_limit=c.time_limit,
             callbacks=callbacks,
             checkpoint=checkpoint,
+            capture=False if looks else "auto",
             progress=progress,
         )
+
+    def result(self) -> AbstractContextManager[None]:
+        """A block in which the network has the weights that the training is for: their average where one is kept."""
+        return nullcontext() if self.config.ema is None else self.optimizer.averaged()
+
+    def validate(self) -> dict[str, float]:
+        """Loss and score of the validation part, val_loss and val_<metric>."""
+        if self.parts.validation is None:
+            return {}
+        found = evaluate(self.model, self.parts.validation, self.loss, (self.metric,))
+        return {f"val_{name}": value for name, value in found.items()}
 
     def test(self) -> dict[str, float]:
         """Scores on the test part, which nothing before has seen.
@@ -267,7 +260,7 @@ class Experiment:
         error of the standardised target), and in the target's own unit test_rmse and test_mae; test_r2.
         """
         names = ("accuracy", "f1") if self.dataset.classes else ("r2", "rmse", "mae")
-        found = {f"test_{k}": v for k, v in evaluate(self.model, self.parts.test, self.loss, names).items()}
+        found = {f"test_{k}": v for k, v in evaluate(self.model, self.parts.test, self.score_loss, names).items()}
         if self.parts.target_scaler is not None:
             unit = float(np.ravel(self.parts.target_scaler.scale)[0])  # type: ignore[arg-type]
             found |= {k: found[k] * unit for k in ("test_rmse", "test_mae")}
@@ -285,37 +278,44 @@ def prepare(config: Config, dataset: Dataset, seed: int, device: str | None = No
     random.manual_seed(seed)
     parts = split(config, dataset)
     model = build_model(config, dataset.x.shape[1], dataset.classes or 1).to(device)
-    optimizer = build_optimizer(config, model)
-    loss: Any = F.mse_loss
-    if dataset.classes:
-        loss = F.cross_entropy
-        if config.balance:
-            weight = tensor(class_weights(parts.train[1], dataset.classes), device=device)
-            loss = functools.partial(F.cross_entropy, weight=weight)
+    names = ("weight_decay", "accumulate", "max_norm", "ema", *OWN)
+    options = {name: getattr(config, name) for name in names}
+    options["nonfinite"] = None if config.nonfinite == "none" else config.nonfinite
+    optimizer = build_optimizer(model, config.optimizer, config.lr, options)
+    loss, score_loss = losses(config, parts, dataset.classes, device)
     rows = len(parts.train[0])
     batched = config.normalization == "batch"
     if batched and min(rows, config.batch_size) < 2:
         raise UsageError(
             f"--normalization batch needs two rows a batch; --batch-size is {config.batch_size}, of {rows} rows"
         )
-    return Experiment(
-        config,
-        dataset,
-        device,
-        parts,
-        model,
-        loss,
-        optimizer,
-        build_scheduler(config, optimizer),
-        # a last batch of one row has no variance
-        DataLoader(
-            parts.train,
-            config.batch_size,
-            drop_last=batched and rows % config.batch_size == 1,
-            device=device,
-            seed=seed,
-        ),
+    loader = DataLoader(
+        parts.train,
+        config.batch_size,
+        drop_last=batched and rows % config.batch_size == 1,  # a last batch of one row has no variance
+        device=device,
+        seed=seed,
     )
+    steps = config.epochs * len(loader)
+    if config.accumulate > steps:
+        raise UsageError(
+            f"--accumulate {config.accumulate} is more than the {steps} steps of the run: nothing would be updated"
+        )
+    scheduler = build_scheduler(optimizer, config.wish, config.epochs, len(loader))
+    return Experiment(config, dataset, device, parts, model, loss, score_loss, optimizer, scheduler, loader)
+
+
+def losses(config: Config, parts: Parts, classes: int, device: str) -> tuple[Any, Any]:
+    """The loss to train on and the one of the test: cross-entropy, mean squared error where there are no classes."""
+    if not classes:
+        return F.mse_loss, F.mse_loss
+    score_loss: Any = F.cross_entropy
+    if config.balance:
+        weight = tensor(class_weights(parts.train[1], classes), device=device)
+        score_loss = functools.partial(F.cross_entropy, weight=weight)
+    if not config.label_smoothing:
+        return score_loss, score_loss
+    return functools.partial(score_loss, label_smoothing=config.label_smoothing), score_loss
 
 
 def predictions(model: nn.Module, x: np.ndarray, target_scaler: StandardScaler | None) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,6 +17,13 @@ class UsageError(Exception):
     """What the user asked for cannot be done; the message is one line."""
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help that never breaks a line within a name such as cosine-restarts."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises UsageError instead of printing the usage and leaving.
 
@@ -23,7 +31,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        kwargs.setdefault("formatter_class", _Help)
         super().__init__(allow_abbrev=False, **kwargs)
         if " " in self.prog.removeprefix("python -m minigrad"):  # a command: its options are listed below anyway
             self.usage = "%(prog)s [options]"

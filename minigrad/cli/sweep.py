@@ -43,11 +43,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Sweep."""
     say, plot = Printer(arguments.quiet), not arguments.no_plot
     require_packages(plot)
-    d = Config()
+    d = Config.of(**{k: v for k, v in vars(arguments).items() if k == "optimizer"})
     values = {name: list(dict.fromkeys(getattr(arguments, name, [getattr(d, name)]))) for name in AXES}
     single = argparse.Namespace(**{**vars(arguments), **{k: v[0] for k, v in values.items()}})
     single.seeds = arguments.seeds or 3
     config = config_from(single)
+    if config.nonfinite == "raise":
+        raise UsageError("--nonfinite raise would end the sweep; leave it out, diverged cells are marked anyway")
     if not config.validation_size:
         raise UsageError("sweep compares on the validation part: give --validation-size above 0")
     dataset = load_data(config)
@@ -79,12 +81,13 @@ def _train(config: Config, dataset: Any, seed: int, cell: dict[str, Any]) -> dic
     history = experiment.run(None, (), False)
     chosen = history.rows[(history.best_epoch or len(history)) - 1] if config.patience else history.last
     metric = experiment.metric
+    with experiment.result():
+        found = experiment.validate() if config.ema is not None else chosen
+        scores = {name: found[name] for name in (f"val_{metric}", "val_loss")} | experiment.test()
     return {
         **cell,
         "seed": seed,
-        f"val_{metric}": chosen[f"val_{metric}"],
-        "val_loss": chosen["val_loss"],
-        **experiment.test(),
+        **scores,
         "train_seconds": history.seconds,
         "epochs": len(history),
         "stopped": history.stopped,

@@ -10,6 +10,9 @@ and the test part is looked at once, at the end. The folder then holds
   checkpoint.safetensors  the state after the last epoch; --resume goes on from it, bitwise
   config.json             all options
 
+With --ema the network that is scored on the test part and saved is the one of the averaged weights; history.csv and the
+curves are those of the weights in training.
+
 A regression target is standardised: its loss is relative to the variance (predicting the mean gets 1), while test_rmse
 and test_mae are in the target's own unit.
 """
@@ -19,6 +22,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import importlib.util
+import math
 import statistics
 import sys
 from pathlib import Path
@@ -26,7 +30,7 @@ from typing import Any
 
 from .. import io, plots
 from ..data import Dataset
-from ..errors import FileFormatError, require
+from ..errors import FileFormatError, GradientError, require
 from ..training import Checkpoint, History
 from ..version import __version__
 from . import model_file
@@ -36,11 +40,17 @@ from .experiment import Experiment, digest, load_data, prepare
 from .options import Parser, UsageError, integer, path
 from .output import Printer, describe_data, number_text, score_text
 from .run_folder import CHECKPOINT, CONFIG, CURVES, HISTORY, MODEL, SUMMARY, RunFolder, free_folder
+from .schedules import SCHEDULES
 
 LINES = 8
 """Epochs that are printed while nobody watches a progress bar."""
-EXTENDABLE = ("epochs", "patience", "target_loss", "time_limit", "device", "seeds", "checkpoint_steps")
-"""Fields of a configuration that may be edited between a kill and a resume: they do not change what was done so far."""
+EXTENDABLE = ("epochs", "patience", "target_loss", "grad_norm", "time_limit", "device", "seeds", "checkpoint_steps")
+"""Fields of a configuration that may be edited between a kill and a resume: they do not change what was done so far.
+But `epochs`, where the schedule ends with the run."""
+
+
+class Diverged(Exception):
+    """A gradient was no number, and --nonfinite raise ends the run then."""
 
 
 def add_arguments(parser: Parser) -> None:
@@ -75,6 +85,9 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt as interrupt:
         where = f"{interrupt}; " if str(interrupt) else ""
         raise KeyboardInterrupt(f"{where}go on with: python -m minigrad train --resume {folder.path}") from None
+    except Diverged as error:
+        print(f"minigrad: error: {error}", file=sys.stderr)
+        return 1
     say(f"written to {folder.path}")
     bad = [s for s in summaries if s["stopped"] == "diverged"]
     if bad:
@@ -146,17 +159,27 @@ def train_seed(
         f"MLP {widths}, {experiment.parameters:,} parameters, {config.optimizer}, on {experiment.device}"
     )
     fixed = {k: v for k, v in vars(config).items() if k not in EXTENDABLE} | {"seed": seed}
+    if SCHEDULES[config.schedule].ends:
+        fixed["epochs"] = config.epochs
     checkpoint = Checkpoint(folder / CHECKPOINT, steps=config.checkpoint_steps, extra={"config": fixed})
     _check_same_run(checkpoint, fixed)
     report = _report(config.epochs, experiment.metric, say)
-    history = experiment.run(checkpoint, [report], False if say.quiet else None)
-    summary = _summary(experiment, history, seed)
+    try:
+        history = experiment.run(checkpoint, [report], False if say.quiet else None)
+    except GradientError as error:
+        if config.nonfinite != "raise":
+            raise
+        raise Diverged(f"seed {seed} diverged: {error}") from error
     folder.write(HISTORY, history.to_csv())
-    folder.write(MODEL, model_file.encode(experiment))
+    with experiment.result():
+        summary = _summary(experiment, history, seed)
+        folder.write(MODEL, model_file.encode(experiment))
     if plot:
         title = f"{dataset.name}, {widths}, seed {seed}"
         folder.write(CURVES, plots.curves({"": list(history)}, experiment.metric, title))
     folder.write_json(SUMMARY, summary)  # last: it says that all is there
+    if summary.get("skipped_steps"):
+        say(f"{summary['skipped_steps']} steps skipped: their gradients were no numbers")
     say(f"stopped: {history.reason}")
     say(score_text(summary))
     return summary
@@ -194,7 +217,8 @@ def _report(epochs: int, metric: str, say: Printer) -> Any:
 
 
 def _summary(experiment: Experiment, history: History, seed: int) -> dict[str, Any]:
-    last = history.last
+    last = history.last | (experiment.validate() if experiment.config.ema is not None else {})
+    skipped = {"skipped_steps": experiment.optimizer.skipped} if experiment.config.nonfinite == "skip" else {}
     return {
         **experiment.test(),
         "train_seconds": history.seconds,
@@ -210,6 +234,7 @@ def _summary(experiment: Experiment, history: History, seed: int) -> dict[str, A
         "samples_per_second": len(history) and statistics.median(history["samples_per_second"]),
         "task": experiment.dataset.task,
         "data": experiment.config.data,
+        **skipped,
         "resumed_at_step": history.resumed_at,
         "minigrad": __version__,
     }
@@ -222,7 +247,8 @@ def _summarize_seeds(
     found: dict[str, Any] = {}
     for name in [k for k in summaries[0] if k.startswith("test_")]:
         values = [s[name] for s in summaries]
-        mean, std = (None, None) if None in values else (statistics.mean(values), statistics.stdev(values))
+        usable = all(value is not None and math.isfinite(value) for value in values)
+        mean, std = (statistics.mean(values), statistics.stdev(values)) if usable else (None, None)
         found |= {name: mean, f"{name}_std": std}
         say(f"{name.replace('_', ' ')} over {len(values)} seeds: mean {number_text(mean)}, std {number_text(std)}")
     found["train_seconds"] = statistics.mean(s["train_seconds"] for s in summaries)

@@ -93,7 +93,7 @@ class Partition:
         self.fused: FusedUpdate | None = None
         self.loop: Loop | None = None
         length = min(CHUNK, store.size)
-        self._scratch = [arrays.zeros((length,), store.dtype, store.device) for _ in range(scratch)]
+        self._scratch = [arrays.aligned_zeros(length, store.dtype, store.device) for _ in range(scratch)]
 
     def buffer(self, name: str) -> Any:
         """The flat state buffer of a name, zeros when first asked for."""

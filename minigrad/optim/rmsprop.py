@@ -136,7 +136,7 @@ class RMSprop(Optimizer):
             mean += t
             xp.multiply(mean, mean, t)
             xp.subtract(square, t, t)
-            xp.maximum(t, 0, out=t)
+            xp.clip(t, 0.0, math.inf, out=t)  # NumPy's maximum with a number takes three times as long
             xp.sqrt(t, t)
         else:
             xp.sqrt(square, t)

@@ -1,7 +1,8 @@
-"""Types of what tests of the command line get."""
+"""What tests of the command line share."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,3 +17,11 @@ class Result:
 
 
 Run = Callable[..., Result]
+
+
+def refused(done: Result, pattern: str) -> None:
+    """Whether a command ended as bad input must."""
+    assert done.status == 2
+    assert re.fullmatch(r"minigrad: error: [^\n]+\n", done.err), done.err
+    assert re.search(pattern, done.err), done.err
+    assert done.out == ""

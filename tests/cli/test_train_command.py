@@ -171,6 +171,31 @@ def test_divergence_is_a_result_with_status_1(run: Run, folder: Path) -> None:
     assert "not finite" in run("predict", "--model", "x", "--data", "line.csv").err
 
 
+def test_seeds_that_diverge_have_no_mean(run: Run, folder: Path) -> None:
+    """One is infinite, not nan: statistics.stdev fails on that."""
+    wild = ("--optimizer", "sgd", "--lr", 1e30, "--batch-size", 5, "--schedule", "exponential", "--ema", 0.5)
+    for name in ("line.csv", "two.npz"):
+        done = run(
+            "train",
+            "--data",
+            name,
+            *wild,
+            "--epochs",
+            2,
+            "--hidden",
+            6,
+            "--no-plot",
+            "--seeds",
+            2,
+            "--out",
+            f"{name}-run",
+        )
+        assert done.status == 1
+        assert "diverged" in done.err
+        summary = json.loads((folder / f"{name}-run" / "summary.json").read_text())
+        assert (summary["test_loss"], summary["test_loss_std"]) == (None, None)
+
+
 def test_resume_goes_on_and_keeps_the_bytes(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = ("--data", "two.npz", "--epochs", 6, "--no-plot", "--normalization", "batch", "--schedule", "cosine")
     assert run("train", *options, "--out", "whole").status == 0

@@ -63,9 +63,9 @@ def test_the_loop_is_the_pass(row: Row, options: dict[str, Any], monkeypatch: py
 # the same compiled; a case takes a second or two the first time, and comes from numba's cache later
 
 
+@pytest.mark.numba
 @by_name
 def test_the_compiled_loop_is_the_pass_in_single_precision(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("numba")
     found = []
     for fast_ in "01":
         monkeypatch.setenv("MINIGRAD_FAST", fast_)
@@ -73,9 +73,9 @@ def test_the_compiled_loop_is_the_pass_in_single_precision(row: Row, monkeypatch
     close(*found, 2e-5)
 
 
+@pytest.mark.numba
 @pytest.mark.parametrize("row", ONE_EACH, ids=lambda row: row.cls.__name__)
 def test_the_compiled_loop_is_the_pass_in_double_precision(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("numba")
     found = []
     for fast_ in "01":
         monkeypatch.setenv("MINIGRAD_FAST", fast_)
@@ -83,11 +83,13 @@ def test_the_compiled_loop_is_the_pass_in_double_precision(row: Row, monkeypatch
     close(*found, 1e-12)
 
 
+@pytest.mark.numba
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the names of instructions are those of x86-64")
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_a_compiled_loop_works_on_many_elements_at_once(row: Row) -> None:
     """In the registers for vectors, and in no wider type than the parameters'."""
-    numba = pytest.importorskip("numba")
+    import numba
+
     optimizer = row.cls([mg.tensor([1.0], requires_grad=True)], **row.kwargs)
     group, kernel = optimizer.param_groups[0], row.cls.kernel
     assert kernel is not None
@@ -102,9 +104,9 @@ def test_a_compiled_loop_works_on_many_elements_at_once(row: Row) -> None:
     assert "cvtps2pd" not in text
 
 
+@pytest.mark.numba
 def test_special_values_come_through(monkeypatch: pytest.MonkeyPatch) -> None:
     """nan, infinity and zeros, as in NumPy."""
-    pytest.importorskip("numba")
     for row in ROWS:
         found = []
         for fast_ in "01":
@@ -126,8 +128,8 @@ def used(size: int) -> bool:
     return fast.loop_for(optim.Adam.loop, size) is not None
 
 
+@pytest.mark.numba
 def test_small_partitions_are_left_to_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("numba")
     monkeypatch.delenv("MINIGRAD_FAST", raising=False)
     assert [used(size) for size in (100, fast.FROM - 1, fast.FROM)] == [False, False, True]
     monkeypatch.setenv("MINIGRAD_FAST", "0")
@@ -158,8 +160,10 @@ def test_a_numba_that_does_not_start_is_said_once(monkeypatch: pytest.MonkeyPatc
     assert fast.loop_for(loop, 10**7) is None
 
 
+@pytest.mark.numba
 def test_a_place_without_a_cache_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
-    numba = pytest.importorskip("numba")
+    import numba
+
     asked = []
 
     def njit(function: Any, cache: bool = False, **how: Any) -> Any:
@@ -176,7 +180,8 @@ def test_a_place_without_a_cache_is_no_obstacle(monkeypatch: pytest.MonkeyPatch)
     assert asked == [True, False]
 
 
-def test_numba_is_not_imported_before_it_is_needed() -> None:
+def test_numba_is_not_imported_before_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MINIGRAD_FAST", raising=False)
     code = (
         "import sys, numpy as np, minigrad as mg\n"
         "p = mg.tensor(np.ones(1000, 'f'), requires_grad=True); o = mg.optim.Adam([p])\n"
@@ -186,9 +191,9 @@ def test_numba_is_not_imported_before_it_is_needed() -> None:
     assert ran.stdout.strip() == "False"
 
 
+@pytest.mark.numba
 def test_large_models_train_the_same_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """Across the boundary of sizes, with parameters that are frozen for a while."""
-    pytest.importorskip("numba")
     found = []
     for fast_ in ("0", ""):
         monkeypatch.setenv("MINIGRAD_FAST", fast_)
