@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 for folder in ("tests", "tests/kernels", "tests/strict"):
     sys.path.insert(0, str(ROOT / folder))
 
-from device_timing import device_us, host_us
+from device_timing import device_us, host_us  # noqa: E402
 
 import minigrad as mg  # noqa: E402
 from minigrad import data, nn, optim  # noqa: E402

@@ -28,6 +28,7 @@ class CapturedStep:
 
     Attributes:
         function: the step as it was given.
+        executor: what replays on the CPU.
         refusals: for each signature that cannot be replayed the reason.
     """
 
@@ -42,7 +43,7 @@ class CapturedStep:
         self.function = function
         self.refusals: dict[Any, str] = {}
         self._constants = [as_raw(c) for c in constants]
-        self._executor = executor
+        self.executor = executor
         self._copies = copies
         self._replays: dict[Any, list[Replay]] = {}
         self._latest: tuple[Any, Replay] | None = None
@@ -119,7 +120,7 @@ class CapturedStep:
         device = device_of(arguments.arrays[0]) if arguments.arrays else "cpu"
         if device == "cpu":
             try:
-                replay = host_capture.record(self.function, arguments, self._constants, self._executor, self._copies)
+                replay = host_capture.record(self.function, arguments, self._constants, self.executor, self._copies)
             except Elsewhere as found:  # the arguments do not tell
                 device = found.device
             else:

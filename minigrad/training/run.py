@@ -79,6 +79,7 @@ class Run:
         self.rows = 0
         self.seconds = 0.0
         self._loss: Any = 0.0
+        self._counted: Any = 0.0
         self._norm: Any = 0.0
         self._norms = 0
         self._kept: list[tuple[Any, Any]] = []
@@ -100,12 +101,26 @@ class Run:
         if self.scheduler is not None and self.scheduler.interval == "step":
             self.scheduler.step()
         n = len(batch[0])
-        self._loss = self._loss + double(loss.data) * n
+        self._add_loss(double(loss.data), n)
         if self.metrics:
             self._count(prediction, batch[1])
         self.rows += n
         self.batch += 1
         self.step += 1
+
+    def _add_loss(self, loss: Any, n: int) -> None:
+        """Count the loss of n rows, but for one that is no number where the optimizer skips such steps."""
+        if self.optimizer.nonfinite != "skip":
+            self._loss = self._loss + loss * n
+            self._counted = self._counted + n
+        elif isinstance(loss, float):
+            if math.isfinite(loss):
+                self._loss, self._counted = self._loss + loss * n, self._counted + n
+        else:
+            xp = (provider_of(loss) or HOST).xp
+            good = xp.isfinite(loss)
+            self._loss = self._loss + xp.where(good, loss, 0.0) * n
+            self._counted = self._counted + good.astype(loss.dtype) * n
 
     def _count(self, prediction: Any, target: Any) -> None:
         """Keep a batch for the metrics, and count those kept when they are enough: few large calls cost least."""
@@ -135,14 +150,14 @@ class Run:
                 "fit: the training data gave no batches; an iterator is used up after one pass: pass a list"
             )
         self._count_kept()
-        self._loss, self._norm = host_float(self._loss), host_float(self._norm)
+        self._loss, self._counted, self._norm = map(host_float, (self._loss, self._counted, self._norm))
 
     def finish_epoch(self) -> None:
         """Validate, write the epoch's row, step the schedule. After `settle`."""
         row: dict[str, Any] = {
             "epoch": self.epoch + 1,
             "step": self.step,
-            "loss": self._loss / self.rows,
+            "loss": self._loss / self._counted if self._counted else math.nan,
             **self._sums.values(),
         }
         if self.validation is not None:
@@ -199,11 +214,13 @@ class Run:
             "epoch": self.epoch,
             "step": self.step,
             "elapsed": self.elapsed,
+            "executor": getattr(self._make_step, "executor", None),
             "partial": {
                 "batch": self.batch,
                 "rows": self.rows,
                 "seconds": self.seconds,
                 "loss": self._loss,
+                "counted": self._counted,
                 "norm": self._norm,
                 "norms": self._norms,
                 "metrics": self._sums.state_dict(),
@@ -230,7 +247,10 @@ class Run:
         self.best = state["best"] if self._keep_best else None
         self.epoch, self.step, self.elapsed = state["epoch"], state["step"], state["elapsed"]
         self.batch, self.rows, self.seconds = partial["batch"], partial["rows"], partial["seconds"]
-        self._loss, self._norm = (_on_device(partial[name], device) for name in ("loss", "norm"))
+        sums = ("loss", "counted", "norm")
+        self._loss, self._counted, self._norm = (_on_device(partial[name], device) for name in sums)
+        if isinstance(self._make_step, CapturedStep) and state["executor"] is not None:
+            self._make_step.executor = state["executor"]  # compiled code rounds in its own way
         self._norms = partial["norms"]
         self._sums.load_state_dict(partial["metrics"], device)
         self._kept = [(to_device(p, device), to_device(t, device)) for p, t in partial["kept"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,3 +87,44 @@ def test_what_cannot_be_captured_is_said(device: str) -> None:
 
     with pytest.warns(mg.CaptureWarning, match="train_step runs eagerly, for it cannot be captured"):
         mg.fit(model, (X, Y), loss=loss, optimizer=optimizer, epochs=2, capture=True)
+
+
+def test_a_resumed_run_keeps_its_executor(tmp_path: Path) -> None:
+    """It is chosen by the length of the run; one that is made longer goes on as it began."""
+    made: list[Any] = []
+
+    def run(epochs: int) -> None:
+        mg.manual_seed(2)
+        model = nn.MLP(3, [4], 2)
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        loader = data.DataLoader((X, LABELS), 10, seed=3)
+        mg.fit(
+            model,
+            loader,
+            loss=F.cross_entropy,
+            optimizer=optimizer,
+            epochs=epochs,
+            checkpoint=tmp_path / "run.safetensors",
+            callbacks=lambda run: made.append(run._make_step.executor),
+        )
+
+    run(20)
+    run(500)
+    assert set(made) == {"numpy"}
+    assert len(made) == 500
+
+
+def test_skipped_steps_do_not_end_the_training(device: str) -> None:
+    """A row that is no number: its batch is skipped, and left out of the mean of the losses."""
+    x = X.copy()
+    x[7] = np.nan
+    mg.manual_seed(1)
+    model = nn.Linear(3, 1).to(device)
+    optimizer = optim.SGD(model.parameters(), lr=0.05, nonfinite="skip")
+    history = mg.fit(
+        model, data.DataLoader((x, Y), 10, shuffle=False, device=device), loss=F.mse_loss, optimizer=optimizer, epochs=5
+    )
+    assert history.stopped == "epochs"
+    assert optimizer.skipped == 5
+    assert np.isfinite(history["loss"]).all()
+    assert history["loss"][-1] < history["loss"][0]
