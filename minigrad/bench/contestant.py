@@ -13,7 +13,9 @@ class Contestant(Protocol):
 
     name: str
     library: str
-    """Contestants of one library are timed back to back, those of two with a pause between them."""
+    """Contestants of one library share a measurement of the matrix products."""
+    pool: str
+    """Whose threads do its products: those of one pool are timed back to back, those of two with a pause between."""
     events: Callable[[], Any] | None
     """Makes a mark in the device's own time, with `record()`; None where there is no such thing."""
 

@@ -25,7 +25,7 @@ class Jax:
         PeerError: JAX or optax is not installed, optax has no such optimizer, or JAX does not reach the device.
     """
 
-    name = library = "jax"
+    name = library = pool = "jax"
     events: Callable[[], Any] | None = None
 
     def __init__(self, workload: Workload, threads: int | None) -> None:

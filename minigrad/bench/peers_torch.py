@@ -44,7 +44,7 @@ class Torch:
         PeerError: it has no such optimizer, or does not reach the device.
     """
 
-    library = "torch"
+    library = pool = "torch"
 
     def __init__(self, workload: Workload, threads: int | None, form: str) -> None:
         torch: Any = require("torch", "torch", f"The peer torch ({form})")

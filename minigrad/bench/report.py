@@ -47,6 +47,16 @@ def table(rows: Sequence[Mapping[str, Any]], ours: str) -> list[str]:
     return lines
 
 
+def capture_line(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What it took to record the steps, in words; "" where none was."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        if row["capture_seconds"] is not None:
+            found.setdefault(row["program"], []).append(row["capture_seconds"])
+    told = [f"{name} {min(seconds):.2g}..{max(seconds):.2g} s" for name, seconds in found.items()]
+    return f"recorded and compiled before the first round, a batch size: {', '.join(told)}" if told else ""
+
+
 def _ratios(row: Mapping[str, Any]) -> str:
     return f" {row['ours_over_this']:>14.2f} {row['products_ours_over_this']:>8.2f}"
 

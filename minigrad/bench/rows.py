@@ -24,6 +24,7 @@ KEYS = (
     "samples_per_second",
     "epoch_seconds",
     "memory_bytes",
+    "capture_seconds",
     "flops",
     "passed_bytes",
     "operations",
@@ -42,9 +43,10 @@ KEYS = (
 )
 """Every row has these, None where it has nothing to say.
 
-status: "ok", or why there is no measurement. us: median over the rounds of microseconds of a step. products_us: of its
-matrix products alone. binds, explained, *_us: see `binding`; for the library's own programs. ours_over_this: median
-over the rounds of our time / this one's. products_ours_over_this: the same for the products alone.
+status: "ok", or why there is no measurement. us: median over the rounds of microseconds of a step. capture_seconds: of
+recording and compiling it, before the first round. products_us: of its matrix products alone. binds, explained, *_us:
+see `binding`; for the library's own programs. ours_over_this: median over the rounds of our time / this one's.
+products_ours_over_this: the same for the products alone.
 """
 OK = "ok"
 
@@ -80,7 +82,9 @@ class RowMaker:
         self.net, self.source, self.states, self.on_device = net, source, states, on_device
         self.ceilings, self.readings, self.ours = ceilings, readings, ours
 
-    def __call__(self, batch: int, program: str, products: str, memory_bytes: int | None) -> dict[str, Any]:
+    def __call__(
+        self, batch: int, program: str, products: str, memory_bytes: int | None, capture_seconds: float | None = None
+    ) -> dict[str, Any]:
         """The row of a program.
 
         Args:
@@ -88,6 +92,7 @@ class RowMaker:
             program: its name.
             products: the name of its library's products.
             memory_bytes: the most that a step holds, where known.
+            capture_seconds: what recording it took, where it was recorded.
         """
         net = self.net
         readings, theirs = self.readings[program, batch], self.readings[products, batch]
@@ -105,6 +110,7 @@ class RowMaker:
             "samples_per_second": batch / us * 1e6,
             "epoch_seconds": epoch_seconds(NOMINAL_ROWS[self.source], batch, us),
             "memory_bytes": memory_bytes,
+            "capture_seconds": capture_seconds,
             "flops": counts.flops(net, batch),
             "products_us": products_us,
             "ours_over_this": statistics.median(ratios),

@@ -10,8 +10,8 @@ from typing import Any
 
 from ..backend.device import on_device
 from . import ceilings, counts, memory
-from .contestant import Call, Contestant
-from .modes import MODES, states_of
+from .contestant import Contestant
+from .modes import MODES, Eager, states_of
 from .peers import make_peers, reason
 from .rows import RowMaker, failed_row
 from .sizes import Net
@@ -73,12 +73,12 @@ class _Cast:
     """Who takes part."""
 
     workload: Workload
-    ours: list[Contestant]
+    ours: list[Eager]
     peers: list[Contestant]
 
     @property
     def everybody(self) -> list[Contestant]:
-        return self.ours + self.peers
+        return [*self.ours, *self.peers]
 
     def first_of_library(self) -> dict[str, Contestant]:
         """By library the contestant that does its products."""
@@ -149,14 +149,14 @@ def _cast(settings: Settings, largest: int, missing: dict[str, str]) -> _Cast:
     x, y = rows_for(settings.source, settings.net, largest)
     workload = Workload(settings.net, settings.optimizer, x, y, settings.device)
     ours = [MODES[name](workload) for name in settings.modes]
-    for contestant in ours:
-        _try(contestant, largest)
+    for mode in ours:
+        _try(mode, largest)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # theirs
         names = [name for name in settings.peers if name not in missing]
         found, absent = make_peers(names, workload, settings.threads)
         missing.update(absent)
-        peers = []
+        peers: list[Contestant] = []
         for contestant in found:
             try:
                 _try(contestant, largest)
@@ -189,13 +189,13 @@ def _time(
     programs = ceilings.programs(cast.ours[0], cast.workload, chosen)
     doers = cast.first_of_library()
     held: dict[tuple[str, int], int] = {}
-    steps: list[tuple[Contestant, int, Call]] = []
     for batch in batches:
         for c in cast.everybody:
-            steps.append((c, batch, c.step(batch)))
-            programs.append(Program((c.name, batch), c, steps[-1][2], asynchronous))
+            programs.append(Program((c.name, batch), c, c.step(batch), asynchronous))
             if doers[c.library] is c:
-                programs.append(Program((f"{c.library} {PRODUCTS}", batch), c, c.products(batch), asynchronous))
+                pool = Eager.pool if isinstance(c, Eager) else c.pool
+                key = f"{c.library} {PRODUCTS}", batch
+                programs.append(Program(key, c, c.products(batch), asynchronous, pool))
     done = begin(len(programs) * (settings.rounds + 1))
     with warnings.catch_warnings():
         if cast.peers:
@@ -203,16 +203,19 @@ def _time(
         for program in programs:
             program.warm_up(min(settings.seconds, WARM_UP))
             done()
-        for c, batch, step in steps:
-            if c in cast.ours:
-                own = batch * (counts.ITEM * settings.net.sizes[0] + counts.LABEL)
-                there = counts.held_bytes(settings.net, states) + own
-                held[c.name, batch] = there + memory.step_bytes(step, settings.device)
+        for batch in batches:
+            own = batch * (counts.ITEM * settings.net.sizes[0] + counts.LABEL)
+            for mode in cast.ours:
+                held[mode.name, batch] = counts.held_bytes(settings.net, states) + own + mode.step_bytes(batch)
         readings: dict[tuple[str, int], list[Reading]] = read_rounds(programs, settings.rounds, settings.seconds, done)
+    for owner in {id(p.owner): p.owner for p in programs}.values():
+        if isinstance(owner, Eager):
+            owner.verify()
     found = ceilings.ceilings_of(readings, settings.modes)
     result.ceilings = found
     result.configurations = {c.name: c.configuration() for c in cast.everybody}
     make = RowMaker(settings.net, settings.source, states, asynchronous, found, readings, settings.modes[0])
     for batch in batches:
         for c in cast.everybody:
-            result.rows.append(make(batch, c.name, f"{c.library} {PRODUCTS}", held.get((c.name, batch))))
+            seconds = c.capture_seconds.get(batch) if isinstance(c, Eager) else None
+            result.rows.append(make(batch, c.name, f"{c.library} {PRODUCTS}", held.get((c.name, batch)), seconds))

@@ -1,8 +1,8 @@
 """Paired timing of many calls: rounds in which each runs once, in an order that turns around from round to round.
 
 A shared machine drifts, so no time is compared but with one of the same round. Calls are timed in blocks between two
-waits for the device, and a reading is the median over the blocks of a round. Between libraries there is a pause: the
-threads of a BLAS spin on for about 25 ms after a call, and would slow the next library down.
+waits for the device, and a reading is the median over the blocks of a round. Between libraries, and between two BLAS of
+one library, there is a pause: the threads of a BLAS spin on for about 25 ms after a call, and would slow the next down.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from .contestant import Call, Contestant
 
 PAUSE = 0.12
-"""Seconds between two libraries."""
+"""Seconds between two pools of threads."""
 BLOCK = 2e-4
 """Seconds of a block of calls on the CPU; a single call where that takes longer."""
 DEVICE_BLOCK = 2e-2
@@ -41,6 +41,7 @@ class Program:
         owner: whose it is: the library, the way to wait.
         call: what is timed.
         asynchronous: whether the call returns before its work is done.
+        pool: whose threads it uses, where these are not its owner's.
         calls: in a block; set by `warm_up`.
     """
 
@@ -48,7 +49,13 @@ class Program:
     owner: Contestant
     call: Call
     asynchronous: bool = False
+    pool: str = ""
     calls: int = field(default=1, init=False)
+
+    @property
+    def threads(self) -> str:
+        """The pool of threads that it uses."""
+        return self.pool or self.owner.pool
 
     def warm_up(self, seconds: float) -> None:
         """Run until caches, pools and compilers have settled, and choose the length of a block."""
@@ -98,7 +105,7 @@ def read_rounds(
     """Readings of all programs, one a round.
 
     Args:
-        programs: warmed up; those of one library side by side.
+        programs: warmed up; those of one pool side by side.
         rounds: how often each runs.
         seconds: for each, in each round.
         done: is called after each reading.
@@ -107,12 +114,12 @@ def read_rounds(
         By key, the readings of the rounds in their order.
     """
     readings: dict[tuple[str, int], list[Reading]] = {p.key: [] for p in programs}
-    last = programs[0].owner.library if programs else ""
+    last = programs[0].threads if programs else ""
     for round_ in range(rounds):
         for program in in_order(programs, round_):
-            if program.owner.library != last:
+            if program.threads != last:
                 time.sleep(PAUSE)
-                last = program.owner.library
+                last = program.threads
             readings[program.key].append(program.read(seconds))
             done()
     return readings

@@ -2,8 +2,10 @@
 
 Batch sizes from small to large are timed in rounds in which everything runs once, beside other libraries where asked.
 For each the table says what binds the step: its calls (the same step with next to no arithmetic), the memory it passes
-over (counted bytes at the rate of a copy), or its matrix products (timed alone). A column /torch is our time divided by
-PyTorch's, and the column products behind it the same for the matrix products alone: what the BLAS libraries differ by.
+over (counted bytes at the rate of a copy), or its matrix products (timed alone). The table is about the first mode. A
+column /torch is its time divided by PyTorch's, and the column products behind it the same for the matrix products
+alone: what the BLAS libraries differ by; a column /capture says how many times faster the recorded step is. "capture"
+is recorded once and replayed, by compiled code where numba is installed; "capture-numpy" is replayed by NumPy.
 The folder gets results.json (all of it, with machine, versions and single rounds), results.csv and throughput.png.
 """
 
@@ -20,7 +22,7 @@ from ..backend.device import resolve_device
 from ..bench import advice as advices
 from ..bench import report
 from ..bench.environment import environment
-from ..bench.modes import MODES, OPTIMIZERS
+from ..bench.modes import MODES, ON_CPU_ONLY, OPTIMIZERS
 from ..bench.peers import PEERS, parse_peers
 from ..bench.progress import Progress
 from ..bench.rows import measured
@@ -37,6 +39,7 @@ from .run_folder import RunFolder, free_folder
 RESULTS, TABLE, PICTURE = "results.json", "results.csv", "throughput.png"
 SMOKE = {"model": "16-8-4", "batch_sizes": "1,8", "rounds": 1, "seconds": 0.002}
 """What --smoke puts in the place of options that are not given."""
+DEFAULT_MODES = "eager,capture"
 DEFAULTS = {"batch_sizes": "1..65536", "rounds": 7, "seconds": 0.1}
 
 
@@ -54,13 +57,13 @@ def add_arguments(parser: Parser) -> None:
     add(what, "--optimizer", "NAME", f"{optimizers} (adam)", choices=tuple(OPTIMIZERS), default="adam")
     add(what, "--batch-sizes", "LIST", "the powers of two in low..high, or a list such as 1,8,32 (1..65536)")
     add(what, "--data", "NAME", f"{sources} (synthetic, 60000 rows an epoch)", choices=SOURCES, default="synthetic")
-    add(what, "--mode", "LIST", f"how the step runs: {', '.join(MODES)} (eager)", default="eager")
+    add(what, "--mode", "LIST", f"how the step runs: {', '.join(MODES)} ({DEFAULT_MODES})", default=DEFAULT_MODES)
     add(what, "--peers", "LIST", f"{', '.join(PEERS)}, or none (none)", default="none")
     add(what, "--device", "NAME", "cpu, cuda, cuda:<index> or auto (auto)", default="auto")
     add(how, "--rounds", "N", "rounds in which everything runs once (7)", type=integer(1, 10**6))
     add(how, "--seconds", "S", "time of each in a round (0.1)", type=number(0, 3600, True))
     add(how, "--threads", "T", "threads for everybody (as they are)", type=integer(1, 4096))
-    how.add_argument("--smoke", action="store_true", help="a tiny sweep in a second, to see whether it runs")
+    how.add_argument("--smoke", action="store_true", help="a tiny sweep in seconds, to see whether it runs")
     rate, base = number(0, low_open=True), advices.BASE_BATCH
     add(tell, "--lr", "X", "a learning rate that is good at --lr-batch rows (the optimizer's default)", type=rate)
     add(tell, "--lr-batch", "N", f"rows ({base})", type=integer(1), default=base)
@@ -88,8 +91,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise KeyboardInterrupt("the rounds were not finished, nothing was written") from None
     for name, why in result.missing.items():
         say(f"{name} takes no part: {why}")
-    for line in report.table(result.rows, settings.modes[0]):
-        say(line)
+    for line in [*report.table(result.rows, settings.modes[0]), report.capture_line(result.rows)]:
+        if line:
+            say(line)
     advice = advices.advise(
         result.rows, settings.modes[0], settings.optimizer, settings.source, arguments.lr, arguments.lr_batch
     )
@@ -139,8 +143,12 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     for mode in modes:
         if mode not in MODES:
             raise UsageError(f"--mode: unknown mode {mode!r}: there are {', '.join(MODES)}")
+    device = resolve_device(arguments.device)
+    for mode in ON_CPU_ONLY:
+        if mode in modes and device != "cpu":
+            raise UsageError(f"--mode: {mode} runs on the CPU alone, and the device is {device}: add --device cpu")
     return Settings(
-        net, arguments.optimizer, batches, resolve_device(arguments.device), modes, peers, arguments.data,
+        net, arguments.optimizer, batches, device, modes, peers, arguments.data,
         given("rounds"), given("seconds"), arguments.threads,
     )  # fmt: skip
 
@@ -191,7 +199,13 @@ def picture(document: Mapping[str, Any]) -> bytes:
     }
     ours = measured(rows, modes[0])
     labels = {"calls": "calls alone", "memory": "memory alone", "arithmetic": "our matrix products alone"}
-    ceilings = {text: [(r["batch"], r["batch"] / r[f"{kind}_us"] * 1e6) for r in ours] for kind, text in labels.items()}
+    # each mode has calls of its own, and none exceeds what the one with the cheapest allows
+    account = {
+        r["batch"]: {kind: min(m[f"{kind}_us"] for n in modes for m in measured(rows, n) if m["batch"] == r["batch"])
+                     for kind in labels}
+        for r in ours
+    }  # fmt: skip
+    ceilings = {text: [(b, b / us[kind] * 1e6) for b, us in account.items()] for kind, text in labels.items()}
     at = next(r for r in ours if r["batch"] == document["advice"]["knee"])
     versions = [f"minigrad {told['versions']['minigrad']}", f"NumPy {told['versions']['numpy']}"]
     versions += dict.fromkeys(f"{n.partition('-')[0]} {document['programs'][n]['version']}" for n in peers)

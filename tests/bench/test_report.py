@@ -27,6 +27,13 @@ def test_table() -> None:
     assert lines[3] == "   128 out of memory: no"
 
 
+def test_what_a_capture_took() -> None:
+    rows = [row(8, "eager"), row(8, "capture", capture_seconds=0.5), row(64, "capture", capture_seconds=1.25)]
+    assert report.capture_line(rows[:1]) == ""
+    told = report.capture_line([*rows, row(8, "capture-numpy", capture_seconds=0.01)])
+    assert told.endswith(", a batch size: capture 0.5..1.2 s, capture-numpy 0.01..0.01 s")
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(0.5, "0.5"), (999.0, "999"), (1234.0, "1.23k"), (5e6, "5M"), (2.5e9, "2.5G")]
 )

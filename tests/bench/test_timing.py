@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from minigrad.bench import timing
+from minigrad.bench import threads, timing
 from minigrad.bench.binding import Binding
 from minigrad.bench.ceilings import Ceilings
 from minigrad.bench.threads import blas_threads, limited
@@ -19,7 +19,7 @@ class Sleeper:
     events: Any = None
 
     def __init__(self, library: str) -> None:
-        self.name = self.library = library
+        self.name = self.library = self.pool = library
         self.waits = 0
 
     def configuration(self) -> dict[str, Any]:
@@ -74,6 +74,15 @@ def test_every_program_runs_once_a_round_and_the_order_turns(monkeypatch: pytest
     assert {key: len(r) for key, r in found.items()} == dict.fromkeys(keys, 2)
 
 
+def test_a_pause_between_two_blas_of_one_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = Sleeper("a")
+    programs = [timing.Program((name, 1), owner, lambda: None, pool=name) for name in ("", "a", "b")]
+    pauses: list[float] = []
+    monkeypatch.setattr(timing.time, "sleep", pauses.append)
+    timing.read_rounds(programs, 1, 0.0)
+    assert pauses == [timing.PAUSE], "a, which is the owner's own, and then b"
+
+
 def test_a_reading_is_the_time_of_a_call() -> None:
     owner = Sleeper("a")
     program = timing.Program(("a", 5), owner, owner.step(5))
@@ -118,8 +127,16 @@ def test_the_rate_of_the_nearest_size() -> None:
     assert [ceilings.bytes_per_second(n) for n in (0, 90, 990, 1010, 10**9)] == [5.0, 5.0, 5.0, 2.0, 2.0]
 
 
-def test_threads() -> None:
+@pytest.mark.parametrize("package", ["numpy", "scipy"])
+def test_threads(package: str) -> None:
+    """Of NumPy's BLAS, and of the one that compiled steps call."""
+    found = threads._openblas(package)
     before = blas_threads()
+    others = found[0]() if found else None
     with limited(1) as used:
         assert used in (1, None)
+        assert found is None or found[0]() == 1
     assert blas_threads() == before
+    assert found is None or found[0]() == others
+    with limited(None) as used:
+        assert used == before

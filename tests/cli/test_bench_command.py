@@ -18,7 +18,23 @@ from minigrad.bench.sizes import parse_net
 from minigrad.bench.threads import blas_threads
 from minigrad.cli.bench import picture
 
-TINY = ("bench", "--model", "6-5-3", "--rounds", 2, "--seconds", 0.002)
+TINY = ("bench", "--model", "6-5-3", "--rounds", 2, "--seconds", 0.002, "--mode", "eager")
+BOTH = (*TINY[:-1], "eager,capture")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Unless a test asks for it, which takes seconds; and then not into the user's folder."""
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path_factory.getbasetemp() / "compiled"))
+    monkeypatch.setenv("MINIGRAD_FAST", "0")
+
+
+@pytest.fixture
+def recordable(device: str, request: pytest.FixtureRequest) -> str:
+    """A device whose matrix products can be recorded: the strict one takes its module's for a caller's own."""
+    if request.node.callspec.params["device"] == "strict":
+        request.getfixturevalue("strict").machine.own_gemm = True
+    return device
 
 
 def results(folder: Path) -> dict[str, Any]:
@@ -69,6 +85,63 @@ def test_files_table_and_advice(run: Run, folder: Path, device: str) -> None:
     assert picture(found) == drawn, "results.json holds all that the picture needs"
 
 
+def test_the_step_captured(run: Run, folder: Path, recordable: str) -> None:
+    place = recordable.partition(":")[0]
+    done = run(*BOTH, "--batch-sizes", "1,8", "--device", place, "--out", "b")
+    assert (done.status, done.err) == (0, "")
+    found = results(folder / "b")
+    assert found["settings"]["modes"] == ["eager", "capture"]
+    assert [(r["batch"], r["program"]) for r in found["rows"]] == [(b, n) for b in (1, 8) for n in BOTH[-1].split(",")]
+    for row in found["rows"]:
+        assert tuple(row) == KEYS
+        assert (row["capture_seconds"] is None) == (row["program"] == "eager")
+        assert row["binds"]
+        if recordable == "cpu":
+            assert row["memory_bytes"] > counts.held_bytes(parse_net("6-5-3"), 2)
+    assert re.search(r"^recorded and compiled .*: capture [\d.e-]+\.\.[\d.e-]+ s$", done.out, re.MULTILINE)
+    assert done.out.count("/capture") == 1
+    assert picture(found) == (folder / "b/throughput.png").read_bytes()
+
+
+@pytest.mark.numba
+def test_the_step_compiled(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MINIGRAD_FAST")
+    done = run(*BOTH, "--batch-sizes", "4", "--threads", 1, "--device", "cpu", "--out", "b", "--no-plot")
+    assert (done.status, done.err) == (0, "")
+    found = results(folder / "b")
+    assert found["programs"]["capture"]["executor"] == "numba"
+    assert [(r["program"], r["status"]) for r in found["rows"]] == [("eager", OK), ("capture", OK)]
+
+
+def test_captured_for_numpy(run: Run, folder: Path) -> None:
+    done = run(*TINY[:-1], "eager,capture-numpy", "--batch-sizes", "4", "--device", "cpu", "--out", "b", "--no-plot")
+    assert (done.status, done.err) == (0, "")
+    found = results(folder / "b")
+    assert found["programs"]["capture-numpy"]["executor"] == "numpy"
+    assert [r["program"] for r in found["rows"]] == ["eager", "capture-numpy"]
+
+
+def test_numpy_replays_on_the_cpu_alone(run: Run, folder: Path, strict: StrictProvider) -> None:
+    done = run("bench", "--smoke", "--mode", "eager,capture-numpy", "--device", "cuda")
+    refused(done, "--mode: capture-numpy runs on the CPU alone, and the device is cuda:0: add --device cpu")
+
+
+def test_a_refused_capture_is_an_error(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from minigrad.bench.modes import Capture
+
+    def training(self: Capture) -> Any:
+        return lambda x, y: self.model(x).sum().item()
+
+    monkeypatch.setattr(Capture, "training", training)
+    done = run(*BOTH, "--batch-sizes", "4", "--device", "cpu", "--out", "b")
+    assert done.status == 2
+    refusal = (
+        r"minigrad: error: the mode 'capture' cannot be timed: .*its value differs.* \(--mode eager goes without\)\n"
+    )
+    assert re.fullmatch(refusal, done.err), done.err
+    assert not (folder / "b/results.json").exists()
+
+
 def test_csv_holds_what_json_holds(run: Run, folder: Path) -> None:
     assert run(*TINY, "--batch-sizes", "1,3", "--out", "b", "--no-plot").status == 0
     text = (folder / "b/results.csv").read_text()
@@ -79,6 +152,7 @@ def test_csv_holds_what_json_holds(run: Run, folder: Path) -> None:
 
 
 def test_the_second_device(run: Run, folder: Path, strict: StrictProvider) -> None:
+    strict.machine.own_gemm = True
     done = run("bench", "--smoke", "--device", "cuda:1", "--out", "b")
     assert (done.status, done.err) == (0, "")
     assert results(folder / "b")["environment"]["device"] == "cuda:1"
@@ -128,7 +202,7 @@ def test_options_of_the_training(run: Run, folder: Path) -> None:
         ("--batch-sizes 5..7", r"--batch-sizes: .* no power of two"),
         ("--batch-sizes many", r"--batch-sizes: a range"),
         ("--peers tensorflow", r"--peers: unknown peer 'tensorflow': there are torch, .*, and none"),
-        ("--mode warp", r"--mode: unknown mode 'warp': there are eager"),
+        ("--mode warp", r"--mode: unknown mode 'warp': there are eager, capture, capture-numpy"),
         ("--optimizer adm", r"--optimizer: invalid choice: 'adm' .*'adam'"),
         ("--data mnist", r"--data: invalid choice: 'mnist' .*'synthetic'"),
         (
@@ -218,7 +292,7 @@ def test_a_graph_needs_a_gpu(run: Run, folder: Path) -> None:
 
 @pytest.mark.torch
 def test_a_peer_that_does_not_reach_the_device_takes_no_part(run: Run, folder: Path, strict: StrictProvider) -> None:
-    done = run("bench", "--smoke", "--device", "cuda", "--peers", "torch")
+    done = run("bench", "--smoke", "--mode", "eager", "--device", "cuda", "--peers", "torch")
     assert (done.status, done.err) == (0, "")
     assert re.search(r"^torch takes no part: PyTorch \S+ does not reach cuda:0$", done.out, re.MULTILINE)
 
@@ -242,16 +316,16 @@ def test_a_peer_that_fails_takes_no_part(run: Run, folder: Path, monkeypatch: py
 def test_another_mode_is_another_object(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from minigrad.bench.modes import MODES, Eager
 
-    class Capture(Eager):
-        name = "capture"
+    class Other(Eager):
+        name = "other"
 
-    monkeypatch.setitem(MODES, "capture", Capture)
-    done = run(*TINY, "--batch-sizes", "1,8", "--mode", "eager,capture", "--device", "cpu", "--out", "b")
+    monkeypatch.setitem(MODES, "other", Other)
+    done = run(*TINY, "--batch-sizes", "1,8", "--mode", "eager,other", "--device", "cpu", "--out", "b")
     assert (done.status, done.err) == (0, "")
     rows = results(folder / "b")["rows"]
-    assert [r["program"] for r in rows] == ["eager", "capture"] * 2
+    assert [r["program"] for r in rows] == ["eager", "other"] * 2
     assert all(r["binds"] for r in rows)
-    assert "/capture" in done.out
+    assert "/other" in done.out
 
 
 def test_an_interrupt_says_that_nothing_was_written(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
