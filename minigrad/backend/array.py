@@ -182,10 +182,11 @@ def aligned_zeros(size: int, dtype: Any, device: str, alignment: int = 256) -> A
     """A flat array of zeros whose first byte lies on a multiple of `alignment` bytes (device pools do so anyway)."""
     if device != "cpu":
         return zeros((size,), dtype, device)
-    itemsize = np.dtype(dtype).itemsize
-    buffer = np.zeros(size + alignment // itemsize, dtype)
-    skip = -buffer.ctypes.data % alignment // itemsize
-    return buffer[skip : skip + size]
+    if not size:
+        return np.zeros(0, dtype)
+    memory = np.zeros(size * np.dtype(dtype).itemsize + alignment, np.uint8)
+    # not a view of the memory: where in it the array begins is nobody's business (a capture would note it)
+    return np.frombuffer(memoryview(memory), dtype, size, -memory.ctypes.data % alignment)
 
 
 def max_rows(array: Array) -> Array:

@@ -90,9 +90,22 @@ class Source:
             casts = not isinstance(source, Window) or source.dtype != call.write.dtype
             return [f"copyto({out}, {self.operand(call, source)}{', ' + repr('unsafe') if casts else ''})"]
         takes_out = call.fn in _TAKES_OUT and "dtype" not in call.kwargs  # np.concatenate takes one of them
+        if call.fn is operator.getitem and self._is_in_range(call):
+            return [f"{self.name(call.args[0])}.take({self.name(call.args[1][0])}, None, {out}, 'clip')"]
         if isinstance(call.fn, np.ufunc) or takes_out or getattr(call.fn, "__name__", "") == "reduce":
             return [f"{self.function(call)}({self._arguments(call)}, out={out})"]
         return [f"copyto({out}, {self.function(call)}({self._arguments(call)}))"]
+
+    def _is_in_range(self, call: Call) -> bool:
+        """Whether it reads elements of a flat array at positions that np.ravel_multi_index has made, and so checked."""
+        array, index = call.args
+        return (
+            len(array.shape) == 1
+            and isinstance(index, tuple)
+            and len(index) == 1
+            and any(c.fn is np.ravel_multi_index and index[0] in c.writes for c in self.program.calls)
+            and array.dtype == call.write.dtype
+        )
 
     def _arguments(self, call: Call) -> str:
         named = [f"{k}={self.operand(call, v)}" for k, v in call.kwargs.items()]
