@@ -13,6 +13,8 @@ import importlib.util
 import os
 import shutil
 import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -38,6 +40,9 @@ OPTIONAL = {
     "nvrtc": bool(list(importlib.metadata.distributions(name="nvidia-cuda-nvrtc"))),
 }
 """Marker -> whether the tool that its tests need is here."""
+# compiled steps of tests stay out of the user's cache
+os.environ.setdefault("MINIGRAD_CACHE", str(Path(tempfile.gettempdir()) / f"minigrad-tests-{os.getuid()}"))
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell starts what it puts in the background with Ctrl-C ignored, and here it is part of what is tested
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -87,11 +87,12 @@ def storage(program: Program, units: Sequence[Sequence[Call]]) -> dict[int, np.n
 
 
 def _in_place(program: Program, unit: Sequence[Call], buffer: int, gone: list[int]) -> int | None:
-    """A buffer that dies in an elementwise call at the very window where the new one is written."""
+    """A buffer that dies in an elementwise call which reads it only at the very window where the new one is written."""
     call = unit[0]
     if len(unit) != 1 or not is_elementwise(call) or call.write.buffer != buffer:
         return None
     for window in call.reads:
-        if window.buffer in gone and replace(window, buffer=buffer) == call.write:
+        same = all(r == window for r in call.reads if r.buffer == window.buffer)
+        if same and window.buffer in gone and replace(window, buffer=buffer) == call.write:
             return window.buffer
     return None
