@@ -186,7 +186,7 @@ def aligned_zeros(size: int, dtype: Any, device: str, alignment: int = 256) -> A
         return np.zeros(0, dtype)
     memory = np.zeros(size * np.dtype(dtype).itemsize + alignment, np.uint8)
     # not a view of the memory: where in it the array begins is nobody's business (a capture would note it)
-    return np.frombuffer(memoryview(memory), dtype, size, -memory.ctypes.data % alignment)
+    return np.frombuffer(memory.data, dtype, size, -memory.ctypes.data % alignment)
 
 
 def max_rows(array: Array) -> Array:

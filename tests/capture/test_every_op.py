@@ -84,7 +84,7 @@ def test_few_rows_are_refused() -> None:
             refused += [row.name] * bool(captured.refusals)
     assert len(refused) < len(ROWS) / 6, refused
     everyday = {
-        "add", "multiply", "exp", "matmul", "sum", "mean", "var", "max", "where", "concatenate", "stack", "softmax", "relu",
-        "sigmoid", "reshape", "transpose", "getitem", "split", "pad", "einsum", "take", "norm",
+        "add", "multiply", "exp", "matmul", "sum", "mean", "var", "max", "where", "concatenate", "stack", "softmax",
+        "relu", "sigmoid", "reshape", "transpose", "getitem", "split", "pad", "einsum", "take", "norm",
     }  # fmt: skip
     assert everyday.isdisjoint(refused)
