@@ -71,7 +71,9 @@ def _cofactors_by_svd(xp: Any, x: Any) -> Any:
 
 
 def _svd_with_sign(xp: Any, x: Any) -> tuple[Any, Any, Any, Any]:
-    u, s, vh = xp.linalg.svd(x, full_matrices=False)
+    finite = xp.isfinite(x).all(axis=(-2, -1), keepdims=True)  # LAPACK may never come back from an infinity
+    u, s, vh = xp.linalg.svd(xp.where(finite, x, 0.0), full_matrices=False)
+    s = xp.where(finite[..., 0], s, xp.nan)
     return u, s, vh, _stretched(xp.sign(xp.linalg.det(u) * xp.linalg.det(vh)))
 
 

@@ -43,6 +43,8 @@ def inv(a: Any) -> Any:
 
 
 def _solve(xp: Any, a: Any, b: Any) -> Any:
+    if a.ndim == 2 and 0 in b.shape[:-2] and b.shape[-2] == len(a):  # no right-hand side, so nothing is factored
+        return b.astype(xp.result_type(a, b))
     if a.ndim == 2 and b.ndim > 2:  # one factorisation for all right-hand sides
         columns = xp.moveaxis(b, -2, 0)
         x = xp.linalg.solve(a, columns.reshape(len(a), columns.size // len(a) if len(a) else 0))

@@ -7,15 +7,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from ..backend.device import device_of, provider_of
 from ..core import engine
-from ..errors import MinigradError
+from ..errors import MinigradError, require
 from ..tensor import Tensor, tensor
 from .cases import Case, as_tuple, case_of, host
 from .gradcheck import gradcheck
@@ -26,6 +28,8 @@ from .record import record
 SAME_PATH = 1e-12
 SAME_GRADIENT = 1e-10
 LOW_PRECISION = 2e-5
+PARITY = 1e-11
+_GAPS = ("transposed", "sliced", "reversed")
 _NAN_AND_INFINITIES = (np.nan, np.inf, -np.inf)
 
 
@@ -41,14 +45,21 @@ class Check:
         name: how tests and `OpSpec.waived` call it.
         run: called with a Case; raises where the promise is broken.
         applies: whether a row promises it at all.
+        needs: an optional package without which it cannot run; "" is none.
     """
 
     name: str
     run: Callable[[Case], None]
     applies: Callable[[OpSpec], bool]
+    needs: str = ""
 
     def __repr__(self) -> str:
         return self.name
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the package that it needs is here."""
+        return not self.needs or find_spec(self.needs) is not None
 
     def __call__(self, row: OpSpec, device: str = "cpu", max_examples: int | None = None) -> None:
         """Run it on cases of a row that hypothesis draws.
@@ -64,7 +75,16 @@ class Check:
 
 
 def checks_of(row: OpSpec) -> tuple[Check, ...]:
-    """The checks that a row promises, without those it waives.
+    """The checks that a row promises and that can run here, without those it waives.
+
+    Raises:
+        ValueError: it waives a check that there is not.
+    """
+    return tuple(check for check in promised(row) if check.is_installed)
+
+
+def promised(row: OpSpec) -> tuple[Check, ...]:
+    """The checks that a row promises, without those it waives, whether or not the packages that they need are here.
 
     Raises:
         ValueError: it waives a check that there is not.
@@ -136,14 +156,15 @@ def check_gradients(case: Case) -> None:
         # entry by entry on the CPU, along a random direction where a call costs many times as much
         gradcheck(
             case.call, *case.placed(), order=case.row.order, argnums=case.differentiable(), seed=case.seed,
-            max_entries=9 if case.device == "cpu" else 0, directions=1,
+            max_entries=9 if case.device == "cpu" else 0, directions=1, layouts=False,  # a check of its own
         )  # fmt: skip
 
 
 def check_low_precision(case: Case) -> None:
     """Gradients of float32 arguments are float32, and those of float64 to rounding."""
     tolerance = max(LOW_PRECISION, case.row.tolerance.get("float32", 0.0))
-    pairs = zip(case.cast(np.float32).gradients(), case.cast(np.float64).gradients(), strict=True)
+    exact = case if all(a.dtype == np.float64 for a in case.arrays if a.dtype.kind == "f") else case.cast(np.float64)
+    pairs = zip(case.cast(np.float32).gradients(), exact.own_gradients, strict=True)
     for i, (single, double) in zip(case.differentiable(), pairs, strict=True):
         _is(case, single.dtype == np.float32, f"gave a gradient of dtype {single.dtype} for float32 argument {i}")
         _close(case, f"the float32 gradient of argument {i}", single, double, tolerance)
@@ -151,7 +172,7 @@ def check_low_precision(case: Case) -> None:
 
 def check_paths(case: Case) -> None:
     """One gradient whichever way back: raw rule, recorded, into stale storage, added to, asked for by name."""
-    plain = case.gradients()
+    plain = case.own_gradients
     recorded = case.gradients(create_graph=True)
     overwritten = case.gradients(overwrite=True)
     added = case.gradients(onto=1.0)
@@ -173,18 +194,18 @@ def _by_name(case: Case) -> list[np.ndarray]:
 
 
 def check_layouts(case: Case) -> None:
-    """Value and gradients do not depend on how the arguments lie in memory."""
+    """Value and gradients do not depend on how the arguments lie in memory: one way a case."""
     plain = replace(case, layouts=(), arrays=tuple(np.ascontiguousarray(a).reshape(a.shape) for a in case.arrays))
-    value, gradients = as_tuple(plain.call(*plain.placed())), plain.gradients() if case.row.order else []
-    for layout in ("transposed", "sliced", "reversed"):
-        names = tuple(layout if fits(layout, a.shape) else "contiguous" for a in plain.arrays)
-        if layout not in names:
-            continue
-        other = replace(plain, layouts=names)
-        for e, g in zip(value, as_tuple(other.call(*other.placed())), strict=True):
-            _close(other, f"the value of {layout} arguments", g, host(e), SAME_GRADIENT)
-        found = other.gradients() if case.row.order else []
-        for i, e, g in zip(case.differentiable(), gradients, found, strict=False):
+    able = [layout for layout in _GAPS if any(fits(layout, a.shape) for a in plain.arrays)]
+    if not able:
+        return
+    layout = able[case.seed % len(able)]
+    other = replace(plain, layouts=tuple(layout if fits(layout, a.shape) else "contiguous" for a in plain.arrays))
+    value, found = as_tuple(plain.call(*plain.placed())), as_tuple(other.call(*other.placed()))
+    for e, g in zip(value, found, strict=True):
+        _close(other, f"the value of {layout} arguments", g, host(e), SAME_GRADIENT)
+    if case.row.order:
+        for i, e, g in zip(case.differentiable(), plain.gradients(), other.gradients(), strict=True):
             _close(other, f"the gradient of {layout} argument {i}", g, e, SAME_GRADIENT)
 
 
@@ -239,18 +260,47 @@ def check_nonfinite(case: Case) -> None:
             planted[tuple(rng.integers(0, n) for n in planted.shape)] = bad
             arrays = (*case.arrays[:i], planted, *case.arrays[i + 1 :])
             one = replace(case, arrays=arrays, layouts=())
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # NumPy warns of all-NaN slices
                 try:
                     due = one.expected()
                 except (ValueError, ArithmeticError):  # a reference that refuses them promises nothing
                     continue
-                got = [host(g) for g in as_tuple(one.call(*one.placed()))]
+                try:
+                    got = [host(g) for g in as_tuple(one.call(*one.placed()))]
+                except (ValueError, ArithmeticError) as error:
+                    text = f"raises {type(error).__name__} with {bad} in argument {i}; the reference does not"
+                    raise BatteryError(f"{one.row.name}: {text}\n  {one!r}") from error
             for e, g in zip(due, got, strict=True):
                 if e.dtype.kind != "f" or g.dtype.kind != "f":
                     continue
                 for kind, same in (("NaN", np.isnan), ("+inf", np.isposinf), ("-inf", np.isneginf)):
                     text = f"with {bad} in argument {i} has {kind} at other places than the reference"
                     _is(one, np.array_equal(same(g), same(e)), text)
+
+
+def check_torch(case: Case) -> None:
+    """Value and gradients are PyTorch's, on the CPU and from contiguous arrays."""
+    torch: Any = require("torch", "torch", "the check 'torch'")
+    reference: Any = case.row.torch
+    chosen, tolerance = case.differentiable(), max(PARITY, case.row.tolerance.get("float64", 0.0))
+    theirs = [torch.tensor(np.array(a, order="C"), requires_grad=i in chosen) for i, a in enumerate(case.arrays)]
+    args = case.tracked()
+    ours, values = as_tuple(case.call(*args)), as_tuple(reference(*theirs, **case.params))
+    _is(case, len(ours) == len(values), f"has {len(ours)} outputs, PyTorch {len(values)}")
+    for out, value in zip(ours, values, strict=True):
+        _close(case, "the value, against PyTorch's,", out, value.detach().numpy(), tolerance)
+    if not case.row.order:
+        return
+    outs = case.outputs(args, ours)
+    values = tuple(v for v, out in zip(values, ours, strict=True) if any(out is o for o in outs))
+    for out, value, w in zip(outs, values, case.cotangents(outs), strict=True):
+        out.backward(w, retain_graph=True)
+        value.backward(torch.tensor(host(w)), retain_graph=True)
+    for i in chosen:
+        due = np.zeros(theirs[i].shape) if theirs[i].grad is None else theirs[i].grad.numpy()
+        got = np.zeros(args[i].shape) if args[i].grad is None else host(args[i].grad)
+        _close(case, f"the gradient of argument {i}, against PyTorch's,", got, due, tolerance)
 
 
 def _floats(row: OpSpec) -> bool:
@@ -268,6 +318,7 @@ CHECKS: tuple[Check, ...] = (
     Check("devices", check_devices, lambda row: True),
     Check("batch", check_batch, lambda row: bool(row.batched)),
     Check("nonfinite", check_nonfinite, lambda row: True),
+    Check("torch", check_torch, lambda row: row.torch is not None, "torch"),
 )
 """Everything that a row can promise."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -80,14 +81,20 @@ class Case:
         chosen = self.differentiable()
         return [leaf(a) if i in chosen else a for i, a in enumerate(self.placed())]
 
-    def outputs(self, args: Sequence[Any]) -> list[Any]:
-        """The outputs that carry a gradient."""
-        return [o for o in as_tuple(self.call(*args)) if isinstance(o, Variable) and o._node is not None]
+    def outputs(self, args: Sequence[Any], values: Sequence[Any] | None = None) -> list[Any]:
+        """The outputs that carry a gradient: of a call with these arguments, or those that it gave."""
+        found = as_tuple(self.call(*args)) if values is None else values
+        return [o for o in found if isinstance(o, Variable) and o._node is not None]
 
     def cotangents(self, outs: Sequence[Any]) -> list[Any]:
         """A raw array for each output, where that is."""
         rng = np.random.default_rng(self.seed + 1)
         return [to_device(np.asarray(rng.integers(-16, 17, size=o.shape) / 8, o.dtype), o.device) for o in outs]
+
+    @functools.cached_property
+    def own_gradients(self) -> list[np.ndarray]:
+        """What `gradients()` gives, computed once for all checks; not to be written to."""
+        return self.gradients()
 
     def gradients(self, cotangents: Sequence[Any] | None = None, **how: Any) -> list[np.ndarray]:
         """The leaves' gradients by one backward pass per output, on the host.

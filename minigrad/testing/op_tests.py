@@ -6,6 +6,8 @@ def test_my_op(case): ...            # the battery has run on the case when the 
 @parametrize_ops(ROWS)               # one test per row and check
 def test_ops(row, check):
     check(row)
+
+@parametrize_ops(ROWS, split=False)  # one test per row, whose check is the whole battery: each case is drawn once
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..errors import require
-from .battery import CHECKS, Check, checks_of
+from .battery import CHECKS, Check, promised
 from .cases import Case
 from .opspec import OpSpec
 
@@ -44,7 +46,7 @@ def given_op(
         OptionalDependencyError: hypothesis is missing.
         ValueError: an unknown check.
     """
-    chosen = named(row, checks)
+    chosen = [check for check in named(row, checks) if checks is not None or check.is_installed]
 
     def decorate(test: Callable[..., Any]) -> Callable[..., Any]:
         parameters = [p for p in inspect.signature(test).parameters.values() if p.name != "case"]
@@ -61,12 +63,13 @@ def given_op(
     return decorate
 
 
-def parametrize_ops(rows: Iterable[OpSpec], *, checks: Iterable[str] | None = None) -> Any:
+def parametrize_ops(rows: Iterable[OpSpec], *, checks: Iterable[str] | None = None, split: bool = True) -> Any:
     """A pytest mark that gives a test the parameters `row` and `check`, one test for each check of each row.
 
     Args:
         rows: the rows; their names must differ.
-        checks: names of the checks; None takes all that a row promises.
+        checks: names of the checks; None takes all that a row promises. One whose package is missing is skipped.
+        split: False makes one test for each row. Its `check` runs all of them on each case, which takes much less time.
 
     Returns:
         The mark. In the test call `check(row)`, or `check(row, device)`.
@@ -81,12 +84,31 @@ def parametrize_ops(rows: Iterable[OpSpec], *, checks: Iterable[str] | None = No
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise ValueError(f"parametrize_ops: two rows are called {twice[0]!r}")
-    pairs = [(row, check) for row in listed for check in named(row, checks)]
-    return pytest.mark.parametrize(("row", "check"), pairs, ids=[f"{row.name}-{check.name}" for row, check in pairs])
+    wanted = None if checks is None else list(checks)
+    found = []
+    for row in listed:
+        if not split:
+            several = [check for check in named(row, wanted) if check.is_installed]
+            found += [pytest.param(row, together(several), id=row.name)] if several else []
+            continue
+        for check in named(row, wanted):
+            absent = pytest.mark.skipif(not check.is_installed, reason=f"{check.needs} is not installed")
+            found.append(pytest.param(row, check, id=f"{row.name}-{check.name}", marks=[absent] if check.needs else []))
+    return pytest.mark.parametrize(("row", "check"), found)
+
+
+def together(checks: Sequence[Check]) -> Check:
+    """One check that runs these, in their order, on each case."""
+
+    def run(case: Case) -> None:
+        for check in checks:
+            check.run(case)
+
+    return Check("battery", run, lambda row: True)
 
 
 def named(row: OpSpec, checks: Iterable[str] | None) -> list[Check]:
-    """The checks of a row, or of these names those that it promises.
+    """The checks that a row promises, or of these names those that it promises; installed or not.
 
     Raises:
         ValueError: there is no check of a name.
@@ -96,7 +118,7 @@ def named(row: OpSpec, checks: Iterable[str] | None) -> list[Check]:
     unknown = [name for name in wanted or () if name not in known]
     if unknown:
         raise ValueError(f"no check is called {unknown[0]!r}; there are {', '.join(known)}")
-    return [check for check in checks_of(row) if wanted is None or check.name in wanted]
+    return [check for check in promised(row) if wanted is None or check.name in wanted]
 
 
 def draw_and_run(
@@ -114,7 +136,12 @@ def draw_and_run(
         device: where.
         max_examples: how many cases; None is the profile's.
         then: called with each case after the checks.
+
+    Raises:
+        ValueError: a device, and the row is the CPU's alone.
     """
+    if row.host_only and device != "cpu":
+        raise ValueError(f"OpSpec {row.name}: host_only ({row.host_only}), and the test wants it on {device}")
     hypothesis: Any = require("hypothesis", "test", "given_op")
     from .strategies import op_cases
 

@@ -52,6 +52,7 @@ class OpSpec:
         batched: positions of the arguments whose rows (axis 0) are treated one by one, so that f of a batch is f of its
             parts; the other arguments are shared by all rows.
         waived: names of checks of the battery that do not hold, each with its reason.
+        host_only: why it runs on the CPU alone; "" where it runs on every device.
     """
 
     name: str
@@ -73,6 +74,7 @@ class OpSpec:
     notes: str = ""
     batched: tuple[int, ...] = ()
     waived: Mapping[str, str] = field(default_factory=dict)
+    host_only: str = ""
 
     def __post_init__(self) -> None:
         if self.order not in (0, 1, 2):

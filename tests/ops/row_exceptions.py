@@ -1,4 +1,4 @@
-"""Rows that are not like the others on a device: name -> why. A module of rows may have such tables of its own."""
+"""Rows that may ask a device for a value: name -> why. A module of rows may have such a table of its own."""
 
 from __future__ import annotations
 
@@ -15,11 +15,7 @@ def _beside_the_rows(table: str) -> dict[str, str]:
     return found
 
 
-CPU_BOUND = _beside_the_rows("CPU_BOUND") | {
-    "clip by arrays": "its bounds are NumPy arrays of the row's own, which no device takes",
+WAITING = _beside_the_rows("WAITING") | {
+    **dict.fromkeys(("lstsq", "lstsq, x", "lstsq's rank"), "CuPy looks at the rank"),
+    "to_device": "it copies to the CPU and back",
 }
-"""They cannot run on a device."""
-MOVING = _beside_the_rows("MOVING") | {"to_device": "it moves its result to the CPU by itself"}
-"""Their results are on the CPU."""
-WAITING = _beside_the_rows("WAITING") | dict.fromkeys(("lstsq", "lstsq, x", "lstsq's rank"), "CuPy looks at the rank")
-"""They may wait for the device."""

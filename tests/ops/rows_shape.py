@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from draws import torch_function as th
 
+from minigrad.backend.device import device_of
 from minigrad.ops import alignment, likes, shape
 from minigrad.ops.index import raw
 from minigrad.testing import OpSpec
@@ -51,6 +52,11 @@ def _broadcasts(s: Shape) -> list[dict[str, Any]]:
     return [{"shape": t} for t in (s, wide, (2, *s), (2, 1, *wide), (0, *s))]
 
 
+def _there_and_back(x: Any) -> Any:
+    """To the CPU and back to where it was."""
+    return shape.to_device_(shape.to_device_(x, device="cpu"), device=device_of(raw(x)))
+
+
 SHAPE = [
     OpSpec("reshape", shape.reshape, lambda x, shape: np.reshape(x, shape), params=_reshapes,
            torch=lambda x, shape: x.reshape(shape)),
@@ -74,7 +80,7 @@ SHAPE = [
     OpSpec("astype without a copy", lambda x: shape.astype(x, x.dtype, copy=False), lambda x: x),
     OpSpec("copy", shape.copy, np.copy, params=tuple({"order": o} for o in "CFAK"),
            torch=lambda x, order: x.clone()),
-    OpSpec("to_device", lambda x: shape.to_device_(x, device="cpu"), lambda x: x),
+    OpSpec("to_device", _there_and_back, lambda x: x),
     OpSpec("methods", lambda x: (x.T, x.reshape(-1, 1), x.reshape((1, -1)), x.ravel(), x.flatten(), x.transpose(1, 0),
                                  x.transpose((1, 0)), x.transpose(), x.swapaxes(0, 1), x.mT, x[None].squeeze(0)),
            lambda x: (x.T, x.reshape(-1, 1), x.reshape((1, -1)), x.ravel(), x.flatten(), x.transpose(1, 0),

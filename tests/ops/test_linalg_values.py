@@ -102,6 +102,28 @@ def test_nan_gives_nan_and_no_error(device: str) -> None:
     assert np.isnan(g).all()
 
 
+@pytest.mark.parametrize("bad", [np.nan, INF, -INF])
+def test_the_gradient_of_det_at_infinity_ends_and_spoils_no_other_matrix(bad: float, device: str) -> None:
+    """LAPACK's singular value decomposition may never come back from an infinity."""
+    x = np.stack([RANK_2] * 10)
+    for k in range(9):
+        x[k].flat[k] = bad
+    with np.errstate(invalid="ignore"):
+        (g,) = gradients(lambda x: dets.det(x).sum(), x, device=device)
+    assert np.isnan(g[:9]).all()
+    np.testing.assert_allclose(g[9], [[-3, 6, -3], [6, -12, 6], [-3, 6, -3]], atol=1e-13)
+    hessian = host(dets.cofactor_vjp_(put(np.ones_like(x), device), put(x, device)))
+    assert np.isnan(hessian[:9]).all()
+    assert np.isfinite(hessian[9]).all()
+
+
+def test_no_right_hand_side_asks_for_no_factorisation(device: str) -> None:
+    x = solvers.solve(put(np.ones((2, 2), np.float32), device), put(np.ones((0, 2, 1)), device))
+    assert (x.shape, x.dtype) == ((0, 2, 1), np.linalg.solve(np.ones((2, 2), np.float32), np.ones((0, 2, 1))).dtype)
+    with pytest.raises(ValueError, match="3"):
+        solvers.solve(put(np.ones((2, 2)), device), put(np.ones((0, 3, 1)), device))
+
+
 def test_slogdet_of_a_singular_matrix(device: str) -> None:
     x = leaf([[1.0, 1], [1, 1]], device)
     sign, logabsdet = dets.slogdet(x)

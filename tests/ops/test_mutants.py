@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from draws import Case, as_tuple, fixed_case
+from draws import fixed_case
 from inventory import all_ops, noting
-from row_exceptions import CPU_BOUND
 from rows import ROWS
 
 from minigrad.core.node import Indexed
 from minigrad.core.op import Op
 from minigrad.errors import GradientError
-from minigrad.testing import gradcheck
+from minigrad.testing import Case, gradcheck
+from minigrad.testing.cases import as_tuple
 
 FACTOR = 1.001
 SEEDS = 12
@@ -82,7 +82,7 @@ def plant(op: Op, kind: str, position: int, patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("name", "kind", "position"), mutants(), ids=[f"{n}, {k}[{i}]" for n, k, i in mutants()])
 def test_a_wrong_factor_is_caught(name: str, kind: str, position: int, device: str, cases_of: Any) -> None:
     op = all_ops()[name]
-    cases = [c for c in cases_of.get(name, ()) if device == "cpu" or c.row.name not in CPU_BOUND]
+    cases = [c for c in cases_of.get(name, ()) if device == "cpu" or not c.row.host_only]
     with pytest.MonkeyPatch.context() as patch:
         plant(op, kind, position, patch)
         for case in (replace(case, device=device) for case in cases):

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from draws import as_tuple, fixed_case
+from draws import fixed_case
 from on_device import host, put
 from rows import ROWS
 
 import minigrad as mg
 from minigrad.errors import MinigradError
 from minigrad.tensor import numpy_protocols as protocols
+from minigrad.testing.cases import as_tuple
 
 BY_FUNCTION = {id(row.fn): row for row in reversed(ROWS)}
 DATA = np.array([[0.5, -1.25, 2.0], [1.5, 0.25, -0.75]])
