@@ -34,8 +34,8 @@ class Watcher:
         """The same for an array that is about to be written to: a leaf's gradient, or what a version cell is of."""
         return self.lift(array)
 
-    def keep(self, array: Any) -> Any:
-        """A raw copy of a value of the step, which outlives it."""
+    def keep(self, array: Any, leaf: Any) -> Any:
+        """A raw copy of a value of the step, which outlives it: the gradient of a leaf."""
         return owned(array)
 
     def zeros(self, shape: tuple[int, ...], dtype: Any, device: str) -> Any:
@@ -83,10 +83,10 @@ def target(array: Any, leaf: Any = None, cell: Any = None) -> Any:
     return array if watcher is None else watcher.target(array, leaf, cell)
 
 
-def keep(array: Any) -> Any:
-    """A raw copy of a value of the step that outlives it, C-contiguous and shared with nobody."""
+def keep(array: Any, leaf: Any) -> Any:
+    """A raw copy of a leaf's gradient, which outlives the step: C-contiguous, and shared with nobody."""
     watcher = seam.watcher
-    return (Watcher() if watcher is None else watcher).keep(array)
+    return (Watcher() if watcher is None else watcher).keep(array, leaf)
 
 
 def zeros(shape: tuple[int, ...], dtype: Any, device: str) -> Any:

@@ -57,8 +57,8 @@ class Observer(recording.Watcher):
             self.written.append(array)
         return array
 
-    def keep(self, array: Any) -> Any:
-        return self.target(super().keep(array))
+    def keep(self, array: Any, leaf: Any) -> Any:
+        return self.target(super().keep(array, leaf), leaf)
 
     def stepping(self, optimizer: Any) -> None:
         self.optimizers.setdefault(optimizer, [optimizer.host_state(), 0])[1] += 1
@@ -107,7 +107,9 @@ class DeviceReplay(Replay):
         def step(*inputs: Any) -> list[Any]:
             before = HostState(self.optimizers, self.leaves)
             try:
-                return function(inputs)
+                found = function(inputs)
+                self._exit = [(leaf, leaf.live, leaf.array) for leaf in self.leaves]  # the recorded run's, in the end
+                return found
             finally:
                 before.restore()
 

@@ -269,7 +269,7 @@ class Recorder(Watcher):
     def target(self, array: Any, leaf: Any, cell: Any) -> Any:
         return self.lift(array)
 
-    def keep(self, array: Any) -> np.ndarray:
+    def keep(self, array: Any, leaf: Any) -> np.ndarray:
         raw = np.empty(array.shape, array.dtype)
         self.window(raw, "state")
         self.kept.append(raw)

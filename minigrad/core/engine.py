@@ -282,7 +282,7 @@ def accumulate(leaf: Leaf, g: Any, create_graph: bool) -> None:
         g, node = (total._data, total._node) if isinstance(total, Variable) else (total, None)
         leaf.live = False
     if leaf.array is None or (node is not None and leaf.store is None):
-        leaf.array, leaf.grad_cell = keep(g), None
+        leaf.array, leaf.grad_cell = keep(g, leaf), None
     elif leaf.live:
         array = target(leaf.array, leaf)
         array += g

@@ -284,12 +284,12 @@ def test_a_tape_free_step_of_many_kinds_of_calls() -> None:
         assert np.array_equal(a, b)
 
 
-def test_a_model_without_an_optimizer() -> None:
+def test_a_model_without_an_optimizer(place: Gpu) -> None:
     """The update of the tutorials, written by hand under no_grad."""
 
     def make() -> tuple[nn.Module, Callable[..., mg.Tensor]]:
         mg.manual_seed(3)
-        model = nn.MLP(6, [5], 3)
+        model = nn.MLP(6, [5], 3).to(place.device)
 
         def step(x: mg.Tensor, y: mg.Tensor) -> mg.Tensor:
             model.zero_grad()
@@ -302,7 +302,6 @@ def test_a_model_without_an_optimizer() -> None:
 
         return model, step
 
-    place = Gpu("cpu", None, None)
     (eager, step), (captured, other) = make(), make()
     replayed = mg.capture(other, executor="numpy")
     for number in range(5):
@@ -312,6 +311,28 @@ def test_a_model_without_an_optimizer() -> None:
     for a, b in zip(eager.parameters(), captured.parameters(), strict=True):
         assert np.array_equal(host(a), host(b))
         assert np.array_equal(host(a.grad), host(b.grad))
+
+
+def test_what_a_device_cannot_repeat_is_refused_there(strict: Any) -> None:
+    """By the recording of a graph, or by the comparison with the step; the step has been made, and made once."""
+    strict.machine.own_gemm = True
+    place = Gpu("cuda:0", strict, strict.machine)
+    counter = iter(range(1, 1000))
+    for change, message in (
+        (lambda loss: loss * loss.item(), "while a graph is recorded nothing may be read back"),
+        (lambda loss: loss * next(counter), "its replay is not what it computes"),
+    ):
+        eager, captured = (classifier(place, one(optim.SGD, lr=0.1)) for _ in range(2))
+
+        def changed(x: mg.Tensor, y: mg.Tensor, change: Any = change, training: Training = captured) -> mg.Tensor:
+            return change(training.step(x, y)[0])
+
+        step = mg.capture(changed)
+        with pytest.warns(mg.CaptureWarning, match=message):
+            step(*tensors(place, 0))
+        eager.step(*tensors(place, 0))
+        assert same(eager, captured)
+        assert step.replays == []
 
 
 def test_a_step_that_gathers_its_batch_itself(place: Gpu) -> None:
