@@ -6,8 +6,8 @@ both libraries see the same wrong gradient of the same function, whatever their 
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -55,9 +55,9 @@ class Score:
         }  # fmt: skip
 
 
-def ours(f: Callable[..., Any], xs: list[np.ndarray], chosen: list[int], order: int) -> str:
+def ours(f: Callable[..., Any], xs: list[np.ndarray], chosen: list[int], order: int, **options: Any) -> str:
     try:
-        gradcheck(f, *xs, argnums=chosen, order=order)
+        gradcheck(f, *xs, argnums=chosen, order=order, **options)
     except WrongGradientError:
         return "wrong"
     except InconclusiveError:
@@ -65,13 +65,20 @@ def ours(f: Callable[..., Any], xs: list[np.ndarray], chosen: list[int], order: 
     return "passed"
 
 
-def theirs(torch: Any, f: Callable[..., Any], xs: list[np.ndarray], chosen: list[int], order: int) -> str:
+TOLERANCES: dict[str, dict[str, float]] = {"torch": {}, "torch, tight": {"atol": 1e-7, "rtol": 1e-4}}
+"""Its defaults are atol 1e-5 and rtol 1e-3, with which a fault of 1e-3 passes."""
+
+
+def theirs(
+    torch: Any, f: Callable[..., Any], xs: list[np.ndarray], chosen: list[int], order: int, who: str = "torch"
+) -> str:
+    how = TOLERANCES[who]
     tensors = [torch.tensor(x, requires_grad=i in chosen) for i, x in enumerate(xs)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of float32
-        passed = torch.autograd.gradcheck(f, tensors, raise_exception=False)
+        passed = torch.autograd.gradcheck(f, tensors, raise_exception=False, **how)
         if passed and order > 1:
-            passed = torch.autograd.gradgradcheck(f, tensors, raise_exception=False)
+            passed = torch.autograd.gradgradcheck(f, tensors, raise_exception=False, **how)
     return "passed" if passed else "wrong"
 
 
@@ -106,21 +113,26 @@ def changes(rule: Rule, f: Callable[..., Any], xs: list[np.ndarray], chosen: lis
 
 
 class Comparison:
-    """Scores of both checkers on a set of functions."""
+    """Scores of the checkers on a set of functions.
+
+    Attributes:
+        options: of ours.
+    """
 
     def __init__(self, torch: Any) -> None:
         self.torch = torch
         self.scores: dict[str, dict[str, Score]] = {}
-        self.said: Counter[str] = Counter()
+        self.options: dict[str, Any] = {}
 
     def check(
         self, name: str, f: Any, g: Any, xs: list[np.ndarray], chosen: list[int], order: int, wrong: bool
     ) -> None:
-        both = self.scores.setdefault(name, {"minigrad": Score(), "torch": Score()})
-        for who, verdict in (
-            ("minigrad", ours(f, xs, chosen, order)),
-            ("torch", theirs(self.torch, g, xs, chosen, order)),
-        ):
+        both = self.scores.setdefault(name, {who: Score() for who in ("minigrad", *TOLERANCES)})
+        for who in both:
+            mine = who == "minigrad"
+            verdict = (
+                ours(f, xs, chosen, order, **self.options) if mine else theirs(self.torch, g, xs, chosen, order, who)
+            )
             score = both[who]
             score.inconclusive += verdict == "inconclusive"
             if wrong:
@@ -129,6 +141,14 @@ class Comparison:
             else:
                 score.right += 1
                 score.alarms += verdict == "wrong"
+
+    def never_worse(self) -> dict[str, bool]:
+        """Whether there are no fewer kills and no more false alarms on any set, than by each of the others."""
+        return {
+            who: all(s["minigrad"].killed >= s[who].killed and s["minigrad"].alarms <= s[who].alarms
+                     for s in self.scores.values())
+            for who in TOLERANCES
+        }  # fmt: skip
 
     def both(self, label: str, f: Any, g: Any, xs: list[np.ndarray], chosen: list[int], order: int) -> None:
         """The function as it is, and with every fault that changes something."""
@@ -164,25 +184,37 @@ def compare(table: list[OpSpec], seeds: int, seed: int) -> dict[str, Any]:
                 comparison.both("float32", f, g, list(case.cast(np.float32).arrays), chosen, 1)
     at_kinks(comparison, seeds * 20, seed)
     second_order(comparison, seeds * 4, seed)
-    return {name: {who: s.as_dict() for who, s in both.items()} for name, both in comparison.scores.items()}
+    scores = {name: {who: s.as_dict() for who, s in both.items()} for name, both in comparison.scores.items()}
+    return {"tolerances": TOLERANCES, "never_worse": comparison.never_worse(), "sets": scores}
+
+
+def middle(left: float, right: float) -> float:
+    return (left + right) / 2
 
 
 def at_kinks(comparison: Comparison, count: int, seed: int) -> None:
-    """Right functions at their kinks."""
+    """Functions at their kinks, right and with faults.
+
+    A fault may turn one subgradient into another, which is no fault where any passes: so the conventions are declared.
+    """
     torch, rng = comparison.torch, np.random.default_rng(seed)
     pairs = [
-        (mg.nn.functional.relu, torch.relu, 1), (mg.abs, torch.abs, 1), (mg.maximum, torch.maximum, 2),
-        (mg.max, torch.amax, 1), (mg.nn.functional.leaky_relu, torch.nn.functional.leaky_relu, 1),
-        (lambda x: mg.clip(x, 0.0, 1.0), lambda x: torch.clamp(x, 0.0, 1.0), 1),
+        (mg.nn.functional.relu, torch.relu, 1, 0.0), (mg.abs, torch.abs, 1, 0.0),
+        (mg.maximum, torch.maximum, 2, middle), (mg.max, torch.amax, 1, middle),
+        (mg.nn.functional.leaky_relu, torch.nn.functional.leaky_relu, 1, 0.01),
+        (lambda x: mg.clip(x, 0.0, 1.0), lambda x: torch.clamp(x, 0.0, 1.0), 1, 1.0),
     ]  # fmt: skip
     for k in range(count):
-        f, g, arity = pairs[k % len(pairs)]
+        f, g, arity, convention = pairs[k % len(pairs)]
         x = rng.uniform(-2, 0, 4)
         x[rng.permutation(4)[:2]] = 0.0
         xs = [x] if arity == 1 else [x, np.where(rng.random(4) < 0.5, x, rng.uniform(-2, 2, 4))]
         if arity == 2:
             xs[1][0] = x[0]
-        comparison.check("kinks, right", f, g, xs, list(range(arity)), 1, wrong=False)
+        comparison.check("kinks, any subgradient, right", f, g, xs, list(range(arity)), 1, wrong=False)
+        comparison.options = {"subgradient": convention}
+        comparison.both("kinks, declared subgradient", f, g, xs, list(range(arity)), 1)
+        comparison.options = {}
 
 
 def second_order(comparison: Comparison, count: int, seed: int) -> None:
@@ -217,3 +249,57 @@ def _cube(torch: Any, rule: Rule) -> Any:
             return rule(g, *context.saved_tensors)
 
     return Cube.apply
+
+
+def twenty(library: Any) -> Callable[[Any], Any]:
+    """A function of 20 operations."""
+
+    def f(x: Any) -> Any:
+        for _ in range(4):
+            x = library.tanh(x * 1.1 + 0.1) * library.sin(x)
+        return x
+
+    return f
+
+
+def speed(rounds: int) -> dict[str, Any]:
+    """Milliseconds of a check of 20 operations on 64 elements, and torch's in the same rounds. Best and median.
+
+    Args:
+        rounds: every check runs once in each.
+    """
+    x = np.linspace(-1.5, 1.5, 64).reshape(8, 8)
+    f = twenty(mg)
+    checks: dict[str, Callable[[], Any]] = {
+        "gradcheck(f, x)": lambda: gradcheck(f, x),
+        "gradcheck(f, x, order=1)": lambda: gradcheck(f, x, order=1),
+        "gradcheck(f, x, order=1, max_entries=64): every entry": lambda: gradcheck(f, x, order=1, max_entries=64),
+        "gradcheck(f, x, max_entries=128): every entry of both orders": lambda: gradcheck(f, x, max_entries=128),
+    }
+    try:
+        import torch
+    except ImportError:
+        pass
+    else:
+        g, t = twenty(torch), torch.tensor(x, requires_grad=True)
+        check, second = torch.autograd.gradcheck, torch.autograd.gradgradcheck
+        checks["torch gradcheck: every entry"] = lambda: check(g, (t,))
+        checks["torch gradcheck and gradgradcheck: every entry"] = lambda: (check(g, (t,)), second(g, (t,)))
+        checks["torch gradcheck and gradgradcheck, fast_mode"] = lambda: (
+            check(g, (t,), fast_mode=True), second(g, (t,), fast_mode=True)
+        )  # fmt: skip
+    times: dict[str, list[float]] = {name: [] for name in checks}
+    for _ in range(rounds):
+        for name, run in checks.items():
+            start = time.perf_counter()
+            run()
+            times[name].append((time.perf_counter() - start) * 1e3)
+    ours = times["gradcheck(f, x)"]
+    found: dict[str, Any] = {
+        name: {
+            "ms_best": round(min(all_), 2), "ms_median": round(float(np.median(all_)), 2),
+            "over_gradcheck(f, x)": round(float(np.median([a / b for a, b in zip(all_, ours, strict=True)])), 2),
+        }
+        for name, all_ in times.items()
+    }  # fmt: skip
+    return found

@@ -4,6 +4,9 @@
     python benchmarks/gradcheck_power.py --checks 2000    a sample
     python benchmarks/gradcheck_power.py --smoke          does it run?
 
+A run that was stopped goes on where it was when it is started again with the same options. The exit status is 1 where
+something is not reached that gradcheck promises.
+
 The operations are the rows of tests/ops/rows.py, with arguments, shapes and memory layouts drawn as in the tests, and
 random smooth compositions. Mutants that change no gradient at the drawn arguments are left out and counted; a verdict
 that is inconclusive is no kill.
@@ -29,6 +32,7 @@ sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("ops", "strict", "ke
 
 import draws  # noqa: E402
 import gradcheck_beside_torch  # noqa: E402
+from gradcheck_kinks import KINKS, kinks  # noqa: E402
 from inventory import all_ops, noting  # noqa: E402
 from paired import environment  # noqa: E402
 
@@ -44,7 +48,6 @@ from minigrad.testing import (  # noqa: E402
 )
 from minigrad.testing.faults import factor, usual_faults  # noqa: E402
 
-draws.note = lambda value: None  # hypothesis notes only inside a test
 QUICK: dict[str, Any] = {"max_entries": 9, "directions": 1}
 SMOOTH: tuple[Callable[[Any], Any], ...] = (
     mg.tanh, mg.sin, mg.exp, mg.arctan, lambda x: mg.log1p(x * x), lambda x: mg.sqrt(1 + x * x), lambda x: x * x,
@@ -91,7 +94,7 @@ def composition(rng: np.random.Generator) -> tuple[Callable[..., Any], list[np.n
 Call = tuple[str, Callable[..., Any], list[Any], dict[str, Any]]
 
 
-def checks(table: list[OpSpec], count: int, seed: int) -> Iterator[Call]:
+def checks(table: list[OpSpec], count: int, seed: int | list[int]) -> Iterator[Call]:
     """Calls of right functions: three in four a row, one a composition."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(table))
@@ -105,11 +108,10 @@ def checks(table: list[OpSpec], count: int, seed: int) -> Iterator[Call]:
         yield row.name, case.call, case.placed(), {"order": row.order, "argnums": case.differentiable()}
 
 
-def false_alarms(table: list[OpSpec], count: int, seed: int) -> dict[str, Any]:
+def false_alarms(table: list[OpSpec], count: int, seed: int | list[int]) -> dict[str, Any]:
     verdicts: Counter[str] = Counter()
     said: list[str] = []
     kinks: Counter[str] = Counter()
-    began = time.process_time()
     for k, (name, f, xs, options) in enumerate(checks(table, count, seed)):
         verdict, message = outcome(f, *xs, **options, **QUICK, seed=k)
         verdicts[verdict] += 1
@@ -117,11 +119,9 @@ def false_alarms(table: list[OpSpec], count: int, seed: int) -> dict[str, Any]:
             kinks[name] += 1
         if message and len(said) < 20:
             said.append(f"{name}: {message}")
-    seconds = time.process_time() - began
     return {
         "checks": count, "false_alarms": verdicts["wrong"] + verdicts["nondeterministic"],
         "inconclusive": verdicts["noisy"] + verdicts["domain"], "on_a_kink": dict(kinks), "said": said,
-        "ms_a_check": round(seconds / count * 1e3, 2),
     }  # fmt: skip
 
 
@@ -174,99 +174,6 @@ def as_table(report: PowerReport) -> dict[str, Any]:
     return {"equal": report.equal, "raised": report.crashed, "oracles": by_oracle}
 
 
-KINKS: dict[str, tuple[Callable[..., Any], Callable[[np.random.Generator], list[np.ndarray]]]] = {}
-
-
-def kinked(name: str, draw: Callable[[np.random.Generator], list[np.ndarray]]) -> Any:
-    def register(f: Callable[..., Any]) -> Callable[..., Any]:
-        KINKS[name] = (f, draw)
-        return f
-
-    return register
-
-
-def _with_zero(rng: np.random.Generator) -> list[np.ndarray]:
-    x = rng.uniform(-2, 2, 4)
-    x[rng.integers(4)] = 0.0
-    return [x]
-
-
-def _tied(rng: np.random.Generator) -> list[np.ndarray]:
-    x = rng.uniform(-2, 2, 4)
-    i, j = rng.permutation(4)[:2]
-    x[i] = x[j] = x.max() + rng.uniform(0, 1)
-    return [x]
-
-
-def _tied_pair(rng: np.random.Generator) -> list[np.ndarray]:
-    x, y = rng.uniform(-2, 2, (2, 4))
-    k = rng.integers(4)
-    y[k] = x[k]
-    return [x, y]
-
-
-kinked("relu", _with_zero)(mg.nn.functional.relu)
-kinked("abs", _with_zero)(mg.abs)
-kinked("leaky_relu", _with_zero)(mg.nn.functional.leaky_relu)
-kinked("clip", lambda rng: [_with_zero(rng)[0] + 0.5])(lambda x: mg.clip(x, 0.5, 3.0))
-kinked("maximum", _tied_pair)(mg.maximum)
-kinked("minimum", _tied_pair)(mg.minimum)
-kinked("max", _tied)(mg.max)
-kinked("sort", _tied)(np.sort)
-kinked("median of two", lambda rng: [np.repeat(rng.uniform(-2, 2, 1), 3)])(np.median)
-kinked("max in a composition", _tied)(lambda x: mg.tanh(mg.max(x * 1.0) * mg.sum(x)))
-kinked("relu in a network", _with_zero)(lambda x: mg.sum(mg.tanh(mg.nn.functional.relu(x) * 1.5 + 0.25) * (x + 1)))
-kinked("sum of relu", _with_zero)(lambda x: mg.sum(mg.nn.functional.relu(x)))
-kinked("relu(x) - relu(-x)", _with_zero)(lambda x: mg.nn.functional.relu(x) - mg.nn.functional.relu(-x))
-kinked("norm at 0", lambda rng: [np.zeros(1)])(lambda x: mg.sum(mg.abs(x)) ** 1)
-kinked("near a kink", lambda rng: [rng.choice([-1, 1], 4) * 10.0 ** rng.uniform(-9, -4, 4)])(mg.abs)
-
-
-def kinks(count: int, seed: int) -> dict[str, Any]:
-    """Verdicts on functions at their kinks; "near a kink" is smooth, if only just."""
-    rng = np.random.default_rng(seed)
-    found: dict[str, Counter[str]] = {name: Counter() for name in KINKS}
-    for k in range(count):
-        name = list(KINKS)[k % len(KINKS)]
-        f, draw = KINKS[name]
-        xs = draw(rng)
-        found[name][_of_kink(f, xs, k)] += 1
-    totals = sum(found.values(), Counter())
-    return {"checks": count, "called_wrong": totals["wrong"], "by_function": {n: dict(c) for n, c in found.items()}}
-
-
-def _of_kink(f: Callable[..., Any], xs: list[np.ndarray], seed: int) -> str:
-    try:
-        return str(gradcheck(f, *xs, seed=seed, max_entries=(0, 24)[seed // len(KINKS) % 2]).verdict)
-    except (WrongGradientError, InconclusiveError) as error:
-        finding = error.report.failing
-        return "kink, not accepted" if finding is not None and finding.verdict == "kink" else str(error.report.verdict)
-
-
-def speed(rounds: int) -> dict[str, float]:
-    """Milliseconds of a check of 20 operations on 64 elements, the best of some rounds."""
-    x = np.linspace(-1.5, 1.5, 64).reshape(8, 8)
-
-    def f(t: Any) -> Any:
-        for _ in range(4):
-            t = mg.tanh(t * 1.1 + 0.1) * mg.sin(t)
-        return t
-
-    found = {}
-    for order in (1, 2):
-        times = []
-        for _ in range(rounds):
-            start = time.perf_counter()
-            gradcheck(f, x, order=order)
-            times.append(time.perf_counter() - start)
-        found[f"order_{order}_ms"] = round(min(times) * 1e3, 2)
-        found[f"order_{order}_median_ms"] = round(float(np.median(times)) * 1e3, 2)
-        start = time.perf_counter()
-        gradcheck(f, x, order=order, max_entries=64)
-        found[f"order_{order}_every_entry_ms"] = round((time.perf_counter() - start) * 1e3, 2)
-    return found
-
-
 def single_precision(table: list[OpSpec], cases: dict[str, list[Any]], count: int, seed: int) -> dict[str, Any]:
     """float32: right rows, and factors of 1.01 in float32 kernels beside right float64 ones."""
     single = [row for row in table if "float32" in row.dtypes]
@@ -293,6 +200,89 @@ def single_precision(table: list[OpSpec], cases: dict[str, list[Any]], count: in
     }  # fmt: skip
 
 
+SENSITIVITY = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8)
+
+
+def sensitivity(cases: dict[str, list[Any]]) -> dict[str, Any]:
+    """Kill rates of the differences by the size of the relative fault, one call of every operation each."""
+    found = {}
+    for relative in SENSITIVITY:
+        row = kill_rates(cases, [factor(relative)], 1, oracles=("differences",), **QUICK).rows["differences"]
+        found[f"{relative:g}"] = {"mutants": row.mutants, "killed": row.killed, "rate": round(row.rate, 4)}
+    return found
+
+
+def merged(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Parts of the false alarms as one."""
+    whole: dict[str, Any] = {
+        key: sum(part[key] for part in parts) for key in ("checks", "false_alarms", "inconclusive", "cpu_seconds")
+    }
+    whole["on_a_kink"] = dict(sum((Counter(part["on_a_kink"]) for part in parts), Counter()))
+    whole["said"] = [line for part in parts for line in part["said"]][:20]
+    whole["inconclusive_share"] = whole["inconclusive"] / whole["checks"]
+    whole["ms_a_check"] = round(whole["cpu_seconds"] / whole["checks"] * 1e3, 2)
+    return whole
+
+
+def reached(result: dict[str, Any]) -> dict[str, bool]:
+    """What gradcheck promises, and whether these results keep it."""
+    alarms, single, torch = result["false_alarms"], result["float32"], result["beside_torch"]
+    planted = single["factor 1.01 that only float32 has"]["oracles"]
+    found = {
+        "no false alarm in float64": alarms["false_alarms"] == 0,
+        "at most 0.1 % inconclusive in float64": alarms["inconclusive"] <= 1e-3 * alarms["checks"],
+        "no false alarm in float32": single["right"]["false_alarms"] == 0,
+        "every oracle kills 99 % of faults of 1e-3 in float64": _all_kill(result["factor_1e-3"]["oracles"], 0.99),
+        "95 % of faults of 1e-2 in float32 are killed": _all_kill(planted, 0.95),
+        "no kink is called wrong": result["kinks"]["called_wrong"] == 0,
+        "20 operations on 64 elements take less than 50 ms": _best(result["speed_20_ops_64_elements"]) < 50,
+    }
+    if "sets" in torch:
+        found["nowhere worse than torch"] = torch["never_worse"]["torch"]
+        for name in ("float32, right", "kinks, any subgradient, right"):
+            ours, theirs = torch["sets"][name]["minigrad"], torch["sets"][name]["torch"]
+            found[f"better than torch: {name}"] = ours["false_alarms"] < theirs["false_alarms"]
+    return found
+
+
+def _all_kill(oracles: dict[str, Any], rate: float) -> bool:
+    return bool(oracles) and all(row["mutants"] and row["rate"] >= rate for row in oracles.values())
+
+
+def _best(speed: dict[str, Any]) -> float:
+    return float(speed["gradcheck(f, x)"]["ms_best"])
+
+
+class Sections:
+    """Results by name; each is written down when it is there, so that a run that was stopped goes on.
+
+    Args:
+        path: of the notes; None keeps none. Delete them where the code has changed since.
+        what: what the run is; notes with another seed, number of checks or number of rows are not used.
+    """
+
+    def __init__(self, path: Path | None, what: dict[str, Any]) -> None:
+        self.path, self.what = path, {key: what[key] for key in ("seed", "checks", "rows")}
+        self.found: dict[str, Any] = {}
+        if path is not None and path.exists():
+            notes = json.loads(path.read_text())
+            if all(notes["what"][key] == value for key, value in self.what.items()):
+                self.found = notes["found"]
+                print(f"from {path}: {', '.join(self.found)}", flush=True)
+
+    def run(self, name: str, section: Callable[[], Any]) -> Any:
+        """The result of a section, from the notes where it is there."""
+        if name not in self.found:
+            began = time.process_time()
+            result = section()
+            result["cpu_seconds"] = round(time.process_time() - began, 1)
+            self.found[name] = result
+            print(f"--- {name}\n{json.dumps(result, indent=1)}", flush=True)
+            if self.path is not None:
+                self.path.write_text(json.dumps({"what": self.what, "found": self.found}))
+        return self.found[name]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--checks", type=int, default=100_000, help="of right gradients (default %(default)s)")
@@ -303,30 +293,42 @@ def main() -> None:
     count = 200 if args.smoke else args.checks
     warnings.simplefilter("ignore")
     table, missing = rows()
-    began = time.process_time()
     cases = cases_of(table[:12] if args.smoke else table)
-    result: dict[str, Any] = {
+    what = {
         "what": "gradcheck: false alarms, kill rates, kinks, beside torch.autograd.gradcheck",
         "command": "python benchmarks/gradcheck_power.py", "environment": environment(1),
-        "rows": len(table), "rows_skipped": missing, "seed": args.seed, "speed_20_ops_64_elements": speed(5),
+        "rows": len(table), "rows_skipped": missing, "seed": args.seed, "checks": count,
+        "options_unless_said_otherwise": QUICK,
     }  # fmt: skip
-    sample = count // 20
-    sections: dict[str, Callable[[], Any]] = {
-        "kinks": lambda: kinks(max(60, sample), args.seed),
-        "beside_torch": lambda: gradcheck_beside_torch.compare(table, 2 if args.smoke else 6, args.seed),
-        "float32": lambda: single_precision(table, cases, max(40, sample), args.seed),
+    notes = None if args.smoke else args.out.with_suffix(".unfinished")
+    sections = Sections(notes, what)
+    sample, seed = count // 20, args.seed
+    todo: dict[str, Callable[[], Any]] = {
+        "speed_20_ops_64_elements": lambda: gradcheck_beside_torch.speed(2 if args.smoke else 15),
+        "kinks": lambda: kinks(max(len(KINKS), sample), seed),
         "factor_1e-3": lambda: as_table(kill_rates(cases, [factor(1e-3)], 4, **QUICK)),
-        "all_faults": lambda: as_table(kill_rates(cases, usual_faults(()), 2, **QUICK)),
-        "false_alarms": lambda: false_alarms(table, count, args.seed),
+        "float32": lambda: single_precision(table, cases, max(40, sample), seed),
     }
-    for name, section in sections.items():
-        result[name] = section()
-        print(f"--- {name} ({time.process_time() - began:.0f} s)\n{json.dumps(result[name], indent=1)}", flush=True)
-    result["cpu_seconds"] = round(time.process_time() - began)
-    if not args.smoke:
+    chunks = 1 if args.smoke else 10
+    parts = [f"false_alarms, part {k + 1} of {chunks}" for k in range(chunks)]
+    for k, name in enumerate(parts):
+        share = count * (k + 1) // chunks - count * k // chunks
+        todo[name] = lambda k=k, share=share: false_alarms(table, share, [seed, k])
+    todo["beside_torch"] = lambda: gradcheck_beside_torch.compare(table[:: 20 if args.smoke else 1], 4, seed)
+    todo["all_faults"] = lambda: as_table(kill_rates(cases, usual_faults(()), 2, **QUICK))
+    todo["sensitivity"] = lambda: sensitivity(cases)
+    found = {name: sections.run(name, section) for name, section in todo.items()}
+    result = {**what, **{name: found[name] for name in found if name not in parts}}
+    result["false_alarms"] = merged([found[name] for name in parts])
+    result["reached"] = reached(result)
+    result["cpu_seconds"] = round(sum(part["cpu_seconds"] for part in sections.found.values()))
+    if notes is not None:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(json.dumps(result, indent=1) + "\n")
+        notes.unlink()
         print(f"written to {args.out}")
+    print(json.dumps(result["reached"], indent=1))
+    sys.exit(0 if all(result["reached"].values()) else 1)
 
 
 if __name__ == "__main__":

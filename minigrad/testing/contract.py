@@ -9,13 +9,17 @@ import numpy as np
 
 from ..backend.array import to_host
 from ..backend.device import device_of
+from ..core.variable import wrap
 from .level import Level
+from .line import EPS, FACTOR
+from .stochastic import looks
 from .tape import flat
 from .verdict import Finding, Outcome, Verdict
 
 _LINEAR = 1e-6  # a rule that is not linear is off by far more; rounding in an ill-conditioned one by less
 _NEARLY_ZERO = 1e-9  # gradients of this size, relative to f, may be made of rounding alone
 _SAME_VALUE = 1e-4
+_LOOKS = 6
 
 
 def fault(level: Level, i: int | None, verdict: Verdict, note: str, path: str = "") -> Finding:
@@ -79,9 +83,20 @@ def _linear(level: Level) -> Iterator[Finding]:
     for i, (g, h, sum_) in enumerate(zip(level.gradients, second, both, strict=True)):
         a, b, c = flat([g]), flat([h]), flat([sum_])
         scale = float(np.abs(a).max(initial=0.0) + 2 * np.abs(b).max(initial=0.0))
-        if np.isfinite(scale) and not (np.abs(c - (a - 2 * b)) <= _LINEAR * scale + floor).all():
+        error, allowed = np.abs(c - (a - 2 * b)), _LINEAR * scale + floor
+        if not np.isfinite(scale) or (error <= allowed).all():
+            continue
+        if not (error <= FACTOR * _noise(level)[i] + allowed).all():
             note = f"the gradient of {level.names[i]} is not linear in the cotangent"
             yield fault(level, i, Verdict.WRONG, note)
+
+
+def _noise(level: Level) -> list[np.ndarray]:
+    """What rounding does to every entry of the gradients: the most of some looks."""
+    rng, cotangents = level.noise_rng(), [wrap(w) for w in level.cotangents]
+    found = [gradients for _, gradients in looks(level, cotangents, EPS, rng, _LOOKS)]
+    usual = [flat([g]) for g in level.gradients]
+    return [np.max([np.abs(g[i] - u) for g in found], axis=0, initial=0.0) for i, u in enumerate(usual)]
 
 
 def _value(level: Level) -> Iterator[Finding]:

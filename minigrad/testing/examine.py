@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.variable import wrap
+from .doubts import closer, roughened, with_rounding
 from .kinks import Subgradient, hidden_kink, is_bent, judge_kink, kink_of
 from .level import Level, along
 from .line import FACTOR, Direction, Line
@@ -51,17 +52,28 @@ def judge(line: Line, analytic: float, oracle: Oracle, subgradient: Subgradient,
         subgradient: what is right at a kink.
         recorded: whether the number comes from the backward that can be differentiated again.
     """
+    outcome = _first(line, analytic, oracle, subgradient)
+    if not outcome.is_wrong:
+        return outcome
+    rough = roughened(line)
+    if rough is not line:
+        outcome = _first(rough, analytic, oracle, subgradient)
+    if outcome.verdict is Verdict.WRONG:
+        outcome = _with_jitter(rough, outcome, recorded)
+    if outcome.is_wrong:
+        outcome = closer(rough, outcome)
+    if outcome.verdict is not Verdict.WRONG:
+        return outcome
+    kink = hidden_kink(rough, outcome, recorded)
+    return kink if kink is not None and kink.accepted else with_rounding(rough, kink or outcome)
+
+
+def _first(line: Line, analytic: float, oracle: Oracle, subgradient: Subgradient) -> Outcome:
     outcome = oracle.judge(line, analytic)
     if outcome.verdict is Verdict.OK and not is_bent(line):
         return outcome
     kink = kink_of(line)
-    if kink is not None:
-        return judge_kink(line, analytic, kink, subgradient)
-    if outcome.verdict is Verdict.WRONG:
-        outcome = _with_jitter(line, outcome, recorded)
-    if outcome.verdict is Verdict.WRONG:
-        return hidden_kink(line, outcome, recorded) or outcome
-    return outcome
+    return outcome if kink is None else judge_kink(line, analytic, kink, subgradient)
 
 
 def _with_jitter(line: Line, outcome: Outcome, recorded: bool) -> Outcome:
@@ -70,7 +82,8 @@ def _with_jitter(line: Line, outcome: Outcome, recorded: bool) -> Outcome:
     if not abs(o.analytic - o.numeric) <= _SMALL * abs(o.analytic):
         return o
     jitter = max(abs(line.tape_slope(t, recorded, 1 + 2.0**20 * t) - o.analytic) for t in _NEXT)
-    return compare(line, o.analytic, o.numeric, o.bar, o.allowed + FACTOR * jitter, abs(o.numeric))
+    found = compare(line, o.analytic, o.numeric, o.bar, o.allowed + FACTOR * jitter, abs(o.numeric))
+    return o if found.verdict is Verdict.WRONG else found
 
 
 def examine(level: Level, manner: Manner) -> Iterator[Finding]:

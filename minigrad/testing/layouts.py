@@ -40,7 +40,7 @@ def layouts(level: Level) -> Iterator[Finding]:
     here = [level.recorded_value, *(flat([g]) for g in level.gradients)]
     yield from _compare(level, level.points, here, [strided(p) for p in level.points], "strided")
     rows = [repeated(p) for p in level.points]
-    copies = [np.ascontiguousarray(r) if type(r) is np.ndarray else r.copy() for r in rows]
+    copies = [r.copy() for r in rows]  # in rows; np.ascontiguousarray would make a 0-d array one of one axis
     try:
         plain = _tape(level, copies)
     except Exception:  # equal rows may be outside the domain of f, which is no fault of the layout

@@ -160,7 +160,7 @@ class Level:
         moved = [h + t * direction[i] if i in direction else h.copy() for i, h in enumerate(self.hosts)]
         return [leaf(self.put(h, i)) for i, h in enumerate(moved)]
 
-    def _split(self, weights: np.ndarray) -> list[Any]:
+    def split(self, weights: np.ndarray) -> list[Any]:
         """A vector of weights as cotangents of the outputs."""
         ends = np.cumsum([math.prod(o.shape) for o in self.outs])[:-1]
         parts = zip(np.split(weights, ends), self.outs, strict=True)
@@ -178,7 +178,7 @@ class Level:
         leaves = self._moved_leaves(direction, t)
         try:
             with np.errstate(all="ignore"):
-                gradients = pull(leaves, self.evaluate(leaves, True), self._split(weights), create_graph=recorded)
+                gradients = pull(leaves, self.evaluate(leaves, True), self.split(weights), create_graph=recorded)
         except (ValueError, ArithmeticError, Warning):
             return math.nan
         return along(gradients, direction)
@@ -202,7 +202,7 @@ class Level:
         """<(before - after) / rate, v> of one step of descent on the loss <w, F>, and the rounding error in it."""
         weights_before = self._moved_leaves({}, 0.0)
         loss: Any = None
-        for out, w in zip(self.evaluate(weights_before, True), self._split(weights), strict=True):
+        for out, w in zip(self.evaluate(weights_before, True), self.split(weights), strict=True):
             loss = (out * w).sum() if loss is None else loss + (out * w).sum()
         if loss.requires_grad:
             loss.backward()

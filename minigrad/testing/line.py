@@ -38,11 +38,12 @@ class Line:
         value: F(x).
         size: sum of |w_j F_j(x)|, and what the function of the order below adds to its rounding; more where F is of
             lower precision than float64, in the ratio of their epsilons.
+        own: the size without what has been measured of rounding inside F.
         step: a good step for differences.
         memo: what oracles have found out about the line, under their names.
     """
 
-    __slots__ = ("_seen", "direction", "level", "linear", "magnitudes", "memo", "size", "step", "unit", "value",
+    __slots__ = ("_seen", "direction", "level", "linear", "magnitudes", "memo", "own", "size", "step", "unit", "value",
                  "weights")  # fmt: skip
 
     def __init__(
@@ -52,9 +53,21 @@ class Line:
         self.value = level.value
         self.magnitudes = np.abs(weights)
         self.size = float(self.magnitudes @ level.rounding) / EPS + level.below
+        self.own = self.size
         self.step = 1.0 if linear else H
         self.memo: dict[str, Any] = {}
         self._seen: dict[float, np.ndarray] = {}
+
+    def rougher(self, size: float) -> Line:
+        """The same line for a function whose rounding error is EPS * size."""
+        line = Line(self.level, self.direction, self.weights, self.unit, self.linear)
+        line.size, line._seen = size, self._seen
+        line.memo = {"measured": self.memo["measured"]} if "measured" in self.memo else {}
+        return line
+
+    def distance(self) -> float:
+        """How far the point is from 0 in units of t, at most: it rounds to that times EPS."""
+        return max((_largest_ratio(self.level.hosts[i], v) for i, v in self.direction.items()), default=0.0)
 
     def at(self, t: float) -> np.ndarray:
         """F(x + t v); entries that are not finite where f is not."""
@@ -67,7 +80,20 @@ class Line:
         """The largest sum of |w_j F_j| seen near the point."""
         near = [f for t, f in self._seen.items() if abs(t) <= _NEAR]
         seen = [float(self.magnitudes @ np.abs(f)) for f in near]
-        return max([self.level.extent, self.size, *(size for size in seen if np.isfinite(size))])
+        return max([self.level.extent, self.own, *(size for size in seen if np.isfinite(size))])
+
+    def change(self) -> float:
+        """The largest sum of |w_j (F_j(x + t v) - F_j(x))| seen near the point."""
+        near = [f for t, f in self._seen.items() if abs(t) <= _NEAR]
+        seen = [float(self.magnitudes @ np.abs(f - self.value)) for f in near]
+        return max((size for size in seen if np.isfinite(size)), default=0.0)
+
+    def changing(self) -> np.ndarray:
+        """For every output, whether it has been seen to move: no rounding inside the others is in any difference."""
+        found = np.zeros(self.value.shape, bool)
+        for f in self._seen.values():
+            found |= f != self.value
+        return found
 
     @property
     def floor(self) -> float:
@@ -100,3 +126,8 @@ class Line:
             rate: the learning rate.
         """
         return self.level.descent_slope(self.direction, self.weights, step, rate)
+
+
+def _largest_ratio(x: np.ndarray, v: np.ndarray) -> float:
+    moving = v != 0
+    return float(np.abs(x[moving] / v[moving]).max(initial=0.0))

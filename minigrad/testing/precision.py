@@ -8,19 +8,16 @@ with a rounding error of the low precision, of random size, in the result of eve
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..backend.array import to_device
-from ..backend.device import device_of
-from ..core.op import Op
 from ..core.variable import wrap
 from .contract import fault, fits
 from .level import Level
-from .tape import Derivative, Evaluate, flat, floating, leaf, pull
+from .stochastic import looks
+from .tape import Derivative, Evaluate, flat, leaf, pull
 from .verdict import Finding, Outcome, Verdict
 
 _FACTOR = 32.0  # roundings
@@ -81,14 +78,9 @@ class LowPrecision:
         """What rounding in the low precision does to the gradients, entry by entry."""
         rng = level.noise_rng()
         moves = [np.zeros_like(b) for b in high]
-        for _ in range(_LOOKS):
-            with rounding(self.eps, rng):
-                leaves = [leaf(level.put(_rounded(h, self.eps, rng), i)) for i, h in enumerate(level.hosts)]
-                outs = level.evaluate(leaves, True)
-                # rules on raw arrays calculate by operators that nobody sees; on tensors every step is an operation
-                found = pull(leaves, outs, [wrap(w) for w in level.cotangents], create_graph=True)
+        for _, found in looks(level, [wrap(w) for w in level.cotangents], self.eps, rng, _LOOKS):
             for i, g in enumerate(found):
-                moves[i] = np.maximum(moves[i], np.nan_to_num(np.abs(flat([g]) - high[i]), nan=np.inf))
+                moves[i] = np.maximum(moves[i], np.nan_to_num(np.abs(g - high[i]), nan=np.inf))
         return [_SPREADS * moved for moved in moves]
 
     def _finding(self, level: Level, i: int, a: np.ndarray, b: np.ndarray, allowed: np.ndarray) -> Finding:
@@ -105,38 +97,6 @@ class LowPrecision:
         index = tuple(int(n) for n in np.unravel_index(k, self.points[i].shape))
         position = level.positions[i] if i < level.curved else -1
         return Finding(outcome, level.names[i], position, f"entry {index}", index, level.order, self.path, "float64")
-
-
-@contextlib.contextmanager
-def rounding(eps: float, rng: np.random.Generator) -> Iterator[None]:
-    """Every floating-point result of an operation is off by a random part of eps."""
-
-    def rounded(forward: Any) -> Any:
-        def run(xp: Any, *args: Any, **params: Any) -> Any:
-            return noisy(forward(xp, *args, **params))
-
-        return run
-
-    def noisy(out: Any) -> Any:
-        if isinstance(out, tuple):
-            return tuple(map(noisy, out))
-        if not floating(out) and not isinstance(out, np.floating):
-            return out
-        error = to_device(1 + eps * rng.uniform(-1, 1, out.shape), device_of(out))
-        return out * error.astype(out.dtype)
-
-    forwards = {op: op.forward for op in Op.instances}
-    try:
-        for op, forward in forwards.items():
-            op.forward = rounded(forward)
-        yield
-    finally:
-        for op, forward in forwards.items():
-            op.forward = forward
-
-
-def _rounded(values: np.ndarray, eps: float, rng: np.random.Generator) -> np.ndarray:
-    return np.asarray(values * (1 + eps * rng.uniform(-1, 1, values.shape)))
 
 
 def _largest(values: np.ndarray) -> float:

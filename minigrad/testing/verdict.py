@@ -80,6 +80,11 @@ class Outcome:
     note: str = ""
 
     @property
+    def is_wrong(self) -> bool:
+        """Whether it proves a fault: wrong, not deterministic, or no allowed subgradient of a kink."""
+        return self.verdict in _FAULTS or (self.verdict is Verdict.KINK and not self.accepted)
+
+    @property
     def used(self) -> float:
         """The difference as a fraction of what was allowed."""
         error = abs(self.analytic - self.numeric)
@@ -117,7 +122,7 @@ class Finding:
     @property
     def is_wrong(self) -> bool:
         """Whether it proves a fault: wrong, not deterministic, or no allowed subgradient of a kink."""
-        return self.verdict in _FAULTS or (self.verdict is Verdict.KINK and not self.outcome.accepted)
+        return self.outcome.is_wrong
 
     def __str__(self) -> str:
         """One line: verdict, place and numbers."""

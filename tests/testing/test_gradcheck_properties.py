@@ -117,10 +117,10 @@ def test_the_same_seed_gives_the_same_report(seed: int) -> None:
     assert str(gradcheck(f, x, y, seed=seed).as_dict()) == str(gradcheck(f, x, y, seed=seed).as_dict())
 
 
-@pytest.mark.parametrize(("order", "limit"), [(1, 0.05), (2, 0.15)])
-def test_a_check_of_20_operations_on_64_elements_is_quick(order: int, limit: float) -> None:
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_check_of_20_operations_on_64_elements_is_quick(order: int) -> None:
     def f(x: Any) -> Any:
-        for _ in range(5):
+        for _ in range(4):
             x = mg.tanh(x * 1.1 + 0.1) * mg.sin(x)
         return x
 
@@ -130,4 +130,4 @@ def test_a_check_of_20_operations_on_64_elements_is_quick(order: int, limit: flo
         start = time.perf_counter()
         gradcheck(f, x, order=order)
         times.append(time.perf_counter() - start)
-    assert min(times) < limit
+    assert min(times) < 0.05

@@ -88,7 +88,7 @@ def _quick(line: Line) -> tuple[float, float, bool]:
     numeric, scale = float(w @ slope), float(sizes @ np.abs(slope))
     if not math.isfinite(scale):
         return numeric, 0.0, False
-    line.level.extent = max(line.level.extent, line.size + h * scale)
+    line.level.extent = max(line.level.extent, line.own + h * scale)
     allowed = FACTOR * EPS / h * (scale + line.size) + _QUICK * scale + line.floor
     return numeric, allowed, allowed <= _COARSE * scale or scale == 0.0
 
