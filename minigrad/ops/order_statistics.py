@@ -119,9 +119,7 @@ average_ties_.defvjp(lambda g, out, u, x, ranks: spread_ties_(g, x, ranks), None
 
 
 def beside(x: Any, values: Any) -> Any:
-    """Numbers that follow from shapes and parameters, as a raw array on the device of x, not to be written to."""
-    values = np.array(values)
-    values.flags.writeable = False
+    """A raw array on the device of x."""
     return to_device(values, device_of(x._data if isinstance(x, Variable) else x))
 
 
@@ -165,7 +163,9 @@ def median(a: Any, axis: Axis = None, out: Any = None, overwrite_input: bool = F
     n = rows.shape[-1]
     if n == 0:
         return mean(a, axis, keepdims=keepdims)
-    ranks = beside(a, np.arange((n - 1) // 2, n // 2 + 1))
+    ranks = np.arange((n - 1) // 2, n // 2 + 1)
+    ranks.flags.writeable = False  # which a capture takes for a constant
+    ranks = beside(a, ranks)
     middle = order_statistics_(rows, ranks, skips_nan=False)
     return _back(mean_(middle, axis=(middle.ndim - 1,), keepdims=True), a, axis, keepdims)
 

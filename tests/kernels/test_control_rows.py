@@ -40,7 +40,8 @@ class Updates:
         group = {**self.optimizer.param_groups[0], "lr": lr}
         steps = [[self.count + ahead, self.count + ahead + 3] for ahead in range(AHEAD)]
         shared = shared_coefficients(False, 1, None, None)
-        self.fused.prepare(lr, lambda: [[self.optimizer.coefficients(group, t) + shared for t in row] for row in steps])
+        rows = [[self.optimizer.coefficients(group, t) + shared for t in row] for row in steps]
+        self.fused.prepare(lr, lambda ahead: rows[:ahead])
 
 
 def rate(step: int) -> float:
