@@ -25,6 +25,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -186,7 +187,12 @@ def training(provider: Any) -> dict[str, Any]:
 @check
 def captured(provider: Any) -> dict[str, Any]:
     """The same run by replays of a CUDA graph, bit for bit; a step that cannot be captured would warn, which raises."""
+    machine = getattr(
+        provider, "machine", SimpleNamespace()
+    )  # the strict device's: products as a GPU with cuBLAS has them
+    machine.own_gemm = True
     (eager, weights), (ours, others) = (train(DEVICE, 6, captured=how) for how in (False, True))
+    machine.own_gemm = False
     return {"good": eager == ours and np.array_equal(weights, others), "losses": ours}
 
 
@@ -340,8 +346,7 @@ def main() -> int:
     if args.rehearse:
         from strict_provider import StrictProvider
 
-        devices.install(strict := StrictProvider())
-        strict.machine.own_gemm = True  # as a GPU with cuBLAS has it, so that products can be recorded
+        devices.install(StrictProvider())
     provider = devices.accelerator()
     if provider is None:
         print(f"no usable GPU here: {devices.accelerator_reason()}")
