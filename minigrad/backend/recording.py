@@ -7,7 +7,8 @@ watched as a rule, and everything passes as it is.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..errors import CaptureError
@@ -57,12 +58,25 @@ class Watcher:
         raise CaptureError(what)
 
 
+_NOBODY = Watcher()
+
+
 class _Seam(threading.local):
     watcher: Watcher | None = None
 
 
 seam = _Seam()
 """Who watches, per thread."""
+
+
+@contextmanager
+def watching(watcher: Any) -> Iterator[Any]:
+    """While inside, `watcher` looks on in this thread."""
+    before, seam.watcher = seam.watcher, watcher
+    try:
+        yield watcher
+    finally:
+        seam.watcher = before
 
 
 def lift(array: Any) -> Any:
@@ -86,13 +100,13 @@ def target(array: Any, leaf: Any = None, cell: Any = None) -> Any:
 def keep(array: Any, leaf: Any) -> Any:
     """A raw copy of a leaf's gradient, which outlives the step: C-contiguous, and shared with nobody."""
     watcher = seam.watcher
-    return (Watcher() if watcher is None else watcher).keep(array, leaf)
+    return (_NOBODY if watcher is None else watcher).keep(array, leaf)
 
 
 def zeros(shape: tuple[int, ...], dtype: Any, device: str) -> Any:
     """New zeros as a value of the step, on a device (a full label)."""
     watcher = seam.watcher
-    return provider_for(device).zeros(shape, dtype, device) if watcher is None else watcher.zeros(shape, dtype, device)
+    return (_NOBODY if watcher is None else watcher).zeros(shape, dtype, device)
 
 
 def call(function: Callable[..., Any], *args: Any, effect: bool = False) -> Any:

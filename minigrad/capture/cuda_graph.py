@@ -181,7 +181,7 @@ class GraphStep:
             Whether it draws dropout masks.
         """
         snapshot = _Snapshot(state(), self._provider)
-        with _no_collection(), _watching(_Looking(eager=True)), _generators_kept():
+        with _no_collection(), recording.watching(_Looking(eager=True)), _generators_kept():
             try:
                 with counting_masks(self._device) as masks:
                     fn(*self._inputs.arrays)  # what is made for good is made here, in memory of the current allocator
@@ -213,7 +213,7 @@ class GraphStep:
         self._warm = self._pool.total_bytes()
         with (
             _no_collection(),
-            _watching(_Looking(eager=False)),
+            recording.watching(_Looking(eager=False)),
             _generators_kept(),
             provider.allocating(self._malloc),
             counting_masks(self._device) as masks,
@@ -307,15 +307,6 @@ def _no_collection() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-@contextmanager
-def _watching(watcher: recording.Watcher) -> Iterator[None]:
-    before, recording.seam.watcher = recording.seam.watcher, watcher
-    try:
-        yield
-    finally:
-        recording.seam.watcher = before
 
 
 @contextmanager

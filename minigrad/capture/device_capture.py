@@ -8,7 +8,6 @@ from typing import Any
 from ..backend import recording
 from ..backend.array import to_device, to_host
 from ..backend.device import on_device
-from ..backend.recording import seam
 from ..errors import CaptureError
 from . import check
 from .arguments import Arguments, Results
@@ -68,13 +67,6 @@ class Observer(recording.Watcher):
     def clearing(self, leaves: Iterable[Any]) -> None:
         if not self.written:
             self.cleared.update(leaves)
-
-    def __enter__(self) -> Observer:
-        seam.watcher = self
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        seam.watcher = None
 
 
 class DeviceReplay(Replay):
@@ -156,7 +148,7 @@ def record(function: Callable[..., Any], arguments: Arguments, device: str, copi
         return Results(function(*args, **kwargs)).arrays
 
     with on_device(device):
-        with Observer() as observer:
+        with recording.watching(Observer()) as observer:
             args, kwargs = arguments.with_arrays(arguments.arrays)
             value = function(*args, **kwargs)
         results = Results(value)

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..backend.device import HOST, device_of, provider_of
-from ..backend.recording import Watcher, seam
+from ..backend.recording import Watcher, seam, watching
 from ..errors import CaptureError
 from .program import Call, Kind, Program
 from .recorded import ABOUT, Recorded, RecordedProvider
 from .window import Window, address, leaves, replaced, root
 
-_LIKE = {np.zeros_like: np.zeros, np.ones_like: np.ones, np.empty_like: np.empty, np.full_like: np.full}
+_LIKE = frozenset({np.zeros_like, np.ones_like, np.empty_like, np.full_like})
+"""Functions that look at a shape alone."""
 _TARGET_FIRST = frozenset({np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal})
 """Functions that write into their first argument."""
 _AS_ARRAY = frozenset({np.asarray, np.ascontiguousarray, np.array, np.asanyarray})
@@ -152,7 +153,7 @@ class Recorder(Watcher):
             return self._like(function, *args, **kwargs)
         if function in _AS_ARRAY and isinstance(args[0], Recorded):
             return self._as_array(function, *args, **kwargs)
-        if function is np.copyto and not kwargs.get("where", True) is not True:
+        if function is np.copyto and kwargs.get("where", True) is True:
             self.copy_to(args[0].value if isinstance(args[0], Recorded) else args[0], args[1])
             return None
         at = getattr(function, "__name__", "") == "at" and isinstance(getattr(function, "__self__", None), np.ufunc)
@@ -236,11 +237,8 @@ class Recorder(Watcher):
     def call(self, function: Callable[..., Any], args: tuple[Any, ...], effect: bool) -> Any:
         """A function of the library's own, in one piece."""
         raw, windows = self._raw(args)
-        seam.watcher = None
-        try:
+        with watching(None):
             result = function(*raw)
-        finally:
-            seam.watcher = self
         call = Call(function, windows, {}, effect=effect)
         if isinstance(result, (np.ndarray, np.generic)) or (isinstance(result, tuple) and result):
             return self._wrapped(call, result, False)
@@ -252,7 +250,7 @@ class Recorder(Watcher):
         made = np.empty_like(replaced(array, Recorded, lambda a: a.value), dtype=dtype, shape=shape)
         self.window(made, "temporary")  # in the layout of its model, which sums depend on
         out = Recorded(made)
-        if _LIKE[function] is not np.empty:
+        if function is not np.empty_like:
             self.copy_to(out.value, args[0] if args else int(function is np.ones_like))
         return out
 

@@ -59,7 +59,7 @@ class CapturedStep:
                 try:
                     return latest(arrays)
                 except StaleCapture:
-                    self._latest = None
+                    self._drop(signature)
                 except (ValueError, IndexError):
                     return self.function(*args)  # a label out of range, say, which it explains
         try:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
 from . import checks
-from .descent import descent
+from .descent import descent, move_moments
 from .fused_update import UpdateKernel
 from .optimizer import Optimizer
 from .options import Options
@@ -91,10 +91,7 @@ class Adam(Optimizer):
         super().__init__(params, defaults, **options)
 
     def validate(self, group: Mapping[str, Any]) -> None:
-        checks.number("lr", group["lr"])
-        checks.betas(group["betas"])
-        checks.number("eps", group["eps"])
-        checks.number("weight_decay", group["weight_decay"])
+        checks.moments(group)
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         return self.kernel.states if group["amsgrad"] else self.kernel.states[:2]
@@ -116,13 +113,7 @@ class Adam(Optimizer):
     def update(self, xp: Any, group: Mapping[str, Any], c: Any, p: Any, g: Any, *buffers: Any) -> None:
         m, v, *largest, t, d = buffers
         g = descent(xp, group, c, p, g, t, d, decoupled=self.decouples(group))
-        m *= c.beta1
-        xp.multiply(g, c.keep1, t)
-        m += t
-        v *= c.beta2
-        xp.multiply(g, g, t)
-        t *= c.keep2
-        v += t
+        move_moments(xp, c, m, v, g, t)
         if largest:
             v = xp.maximum(largest[0], v, out=largest[0])
         xp.sqrt(v, t)

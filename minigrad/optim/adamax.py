@@ -69,10 +69,7 @@ class Adamax(Optimizer):
         super().__init__(params, defaults, **options)
 
     def validate(self, group: Mapping[str, Any]) -> None:
-        checks.number("lr", group["lr"])
-        checks.betas(group["betas"])
-        checks.number("eps", group["eps"])
-        checks.number("weight_decay", group["weight_decay"])
+        checks.moments(group)
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
         return self.kernel.states

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -23,3 +24,11 @@ def betas(value: Any) -> None:
         raise ValueError(f"betas must be a pair of numbers in [0, 1), got {value!r}")
     for i, beta in enumerate(value):
         number(f"betas[{i}]", beta, high=1.0)
+
+
+def moments(group: Mapping[str, Any]) -> None:
+    """Raise ValueError for a hyper-parameter that is out of range, of those that Adam and its kin share."""
+    number("lr", group["lr"])
+    betas(group["betas"])
+    number("eps", group["eps"])
+    number("weight_decay", group["weight_decay"])

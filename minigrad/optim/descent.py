@@ -35,6 +35,25 @@ def descent(
     return g
 
 
+def move_moments(xp: Any, c: Any, m: Any, v: Any, g: Any, t: Any) -> None:
+    """Move the moments of Adam and its kin on: m = beta1 m + keep1 g, v = beta2 v + keep2 g g.
+
+    Args:
+        xp: the array module.
+        c: coefficients.
+        m, v: first and second moment; written to.
+        g: gradients; not written to.
+        t: a temporary.
+    """
+    m *= c.beta1
+    xp.multiply(g, c.keep1, t)
+    m += t
+    v *= c.beta2
+    xp.multiply(g, g, t)
+    t *= c.keep2
+    v += t
+
+
 def follow(xp: Any, c: Any, p: Any, average: Any, t: Any) -> None:
     """Move the average of the parameters on: average = ema_keep average + ema_gain p.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Unpack
 
 from . import checks
-from .descent import descent
+from .descent import descent, move_moments
 from .fused_update import UpdateKernel
 from .optimizer import Optimizer
 from .options import Options
@@ -93,10 +93,7 @@ class NAdam(Optimizer):
         super().__init__(params, defaults, **options)
 
     def validate(self, group: Mapping[str, Any]) -> None:
-        checks.number("lr", group["lr"])
-        checks.betas(group["betas"])
-        checks.number("eps", group["eps"])
-        checks.number("weight_decay", group["weight_decay"])
+        checks.moments(group)
         checks.number("momentum_decay", group["momentum_decay"])
 
     def state_names(self, group: Mapping[str, Any]) -> tuple[str, ...]:
@@ -123,13 +120,7 @@ class NAdam(Optimizer):
     def update(self, xp: Any, group: Mapping[str, Any], c: Any, p: Any, g: Any, *buffers: Any) -> None:
         m, v, t, d = buffers
         g = descent(xp, group, c, p, g, t, d, decoupled=self.decouples(group))
-        m *= c.beta1
-        xp.multiply(g, c.keep1, t)
-        m += t
-        v *= c.beta2
-        xp.multiply(g, g, t)
-        t *= c.keep2
-        v += t
+        move_moments(xp, c, m, v, g, t)
         xp.multiply(g, c.of_gradient, d)  # g is not needed any more
         xp.multiply(m, c.of_momentum, t)
         d += t

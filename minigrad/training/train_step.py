@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from ..capture import CapturedStep
@@ -62,14 +62,7 @@ def captured(step: Step, capture: str | bool, steps: int | None) -> Step:
 
 def may_have_hidden_state(model: Module, loss: Callable[..., Any]) -> bool:
     """Whether there is code that is not the library's, which could look at numbers that change between steps."""
-    return any(not _is_ours(part) for part in _modules(model)) or not _is_ours(loss)
-
-
-def _modules(module: Module) -> Iterator[Module]:
-    yield module
-    for _, member in module._members():
-        if isinstance(member, Module):
-            yield from _modules(member)
+    return any(not _is_ours(part) for part in model.modules()) or not _is_ours(loss)
 
 
 def _is_ours(code: Any) -> bool:
