@@ -72,6 +72,8 @@ def environment(threads: int) -> dict[str, Any]:
     """What a reader needs to know of the machine and the versions."""
     import numpy as np  # here, since the callers set the number of BLAS threads before NumPy is imported
 
+    from minigrad.bench.blas import blas_kernels
+
     versions = {"python": platform.python_version(), "numpy": np.__version__}
     try:
         import torch
@@ -84,6 +86,7 @@ def environment(threads: int) -> dict[str, Any]:
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "threads": threads,
+        "blas_kernels": blas_kernels(),
         "versions": versions,
         "commit": commit.stdout.strip(),
         "date": time.strftime("%Y-%m-%d"),

@@ -71,12 +71,13 @@ def step_times(documents: Documents) -> list[str]:
     peers = dict.fromkeys(f"{PROGRAMS[p].partition(',')[0]} {versions[p]}" for p in programs if p not in asked["modes"])
     libraries = [f"NumPy {told['versions']['numpy']}", *peers]
     threads = "its threads" if told["blas_threads"] is None else f"{told['blas_threads']} threads"
+    kernels = f" ({told['blas_kernels']} kernels of OpenBLAS)" if told.get("blas_kernels") else ""
     return [
         "Microseconds of a training step (forward, cross-entropy, backward, Adam; float32):",
         "",
         *table(["network, batch", *(f"{net}, {batch}" for net, batch in found)], rows),
         "",
-        f"{told['processor']}, {threads}, {', '.join(libraries)}; {told['date']}, commit {told['commit']}; "
+        f"{told['processor']}, {threads}{kernels}, {', '.join(libraries)}; {told['date']}, commit {told['commit']}; "
         f"medians of {asked['rounds']} rounds, in each of which everything runs once.",
     ]
 

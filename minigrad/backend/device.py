@@ -347,9 +347,12 @@ def compute(name: str, function: Callable[..., Any], arrays: list[Array], params
         return provider.xp, function(provider.xp, *arrays, **params)
 
 
+_NOTHING = nullcontext()
+
+
 def on_device(device: str) -> AbstractContextManager[Any]:
     """Makes the device of a full label current: new arrays and launches go there. The CPU needs nothing."""
-    return nullcontext() if device == "cpu" else accelerator_for(device).scope(device)
+    return _NOTHING if device == "cpu" else accelerator_for(device).scope(device)
 
 
 def common_provider(name: str, arrays: list[Array]) -> tuple[Provider, str]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..optim import scale_lr
+from ..optim.by_name import BY_NAME
 from .knee import knee, recommended
-from .modes import OPTIMIZERS
 from .rows import measured
 from .workload import NOMINAL_ROWS
 
@@ -18,7 +18,7 @@ BASE_BATCH = 32
 
 def default_rate(optimizer: str) -> float:
     """The learning rate that an optimizer has if none is given."""
-    return float(inspect.signature(OPTIMIZERS[optimizer]).parameters["lr"].default)
+    return float(inspect.signature(BY_NAME[optimizer]).parameters["lr"].default)
 
 
 def rule_of(optimizer: str) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..backend.device import accelerator, provider_for
 from ..version import __version__
+from .blas import blas_kernels
 
 
 def environment(device: str, threads: int | None) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def environment(device: str, threads: int | None) -> dict[str, Any]:
         "processor": processor(),
         "cpus": os.cpu_count(),
         "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
+        "blas_kernels": blas_kernels(),
         "blas_threads": threads,
         "device": device,
         "provider": type(provider or provider_for("cpu")).__name__,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import nn, optim
+from .. import nn
 from ..backend import array as arrays
 from ..backend import gemm, random
 from ..backend.device import accelerator_for, on_device
@@ -19,24 +19,12 @@ from ..capture import CapturedStep, capture
 from ..capture.executors import compiler
 from ..errors import CaptureError, CaptureWarning
 from ..nn import functional as F
+from ..optim.by_name import BY_NAME
 from ..tensor import tensor
 from ..version import __version__
 from . import memory
 from .contestant import Call
 from .workload import RATE, Workload, normal_matrices
-
-OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
-    "sgd": optim.SGD,
-    "adam": optim.Adam,
-    "adamw": optim.AdamW,
-    "adagrad": optim.Adagrad,
-    "adadelta": optim.Adadelta,
-    "rmsprop": optim.RMSprop,
-    "adamax": optim.Adamax,
-    "nadam": optim.NAdam,
-    "radam": optim.RAdam,
-    "lion": optim.Lion,
-}
 
 
 class Eager:
@@ -56,7 +44,7 @@ class Eager:
         random.manual_seed(0)
         sizes = workload.net.sizes
         self.model = nn.MLP(sizes[0], sizes[1:-1], sizes[-1], device=device)
-        self.optimizer = OPTIMIZERS[workload.optimizer](self.model.parameters(), lr=RATE)
+        self.optimizer = BY_NAME[workload.optimizer](self.model.parameters(), lr=RATE)
         self.x, self.y = arrays.to_device(workload.x, device), arrays.to_device(workload.y, device)
         self._provider = None if device == "cpu" else accelerator_for(device)
         cuda = None if self._provider is None else getattr(self._provider.xp, "cuda", None)
@@ -239,5 +227,5 @@ ON_CPU_ONLY = ("capture-numpy",)
 
 def states_of(optimizer: str) -> int:
     """How many state buffers an optimizer of that name keeps for each parameter."""
-    made = OPTIMIZERS[optimizer](nn.MLP(1, [], 2).parameters(), lr=RATE)
+    made = BY_NAME[optimizer](nn.MLP(1, [], 2).parameters(), lr=RATE)
     return len(made.state_names(made.param_groups[0]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,35 +73,52 @@ def difference(replay: Replay, batch: Sequence[np.ndarray]) -> str:
     """
     if not all(optimizer.revision == revision for optimizer, revision in replay.revisions):
         return "what an update consists of has changed"
-    start = Snapshot(replay.memory, replay.optimizers, replay.leaves)
-    found: list[list[np.ndarray]] = []
+    start, batches = Snapshot(replay.memory, replay.optimizers, replay.leaves), other_batches(batch)
+    found = []
     try:
         for run in (replay.eager, replay.step):
-            results = []
-            for arrays, factor in zip(other_batches(batch), FACTORS, strict=True):
-                for optimizer in replay.optimizers:
-                    for group in optimizer.param_groups:
-                        if "lr" in group:
-                            group["lr"] *= factor
-                replay.enter()
-                results += [np.array(to_host(r)) for r in run(arrays)]
-            results += [np.array(to_host(leaf.array)) for leaf in replay.leaves if leaf.live and leaf.array is not None]
-            found.append(results + [np.array(to_host(array)) for array, _ in start.memory])
+            found.append(_trial(replay, run, batches))
             start.restore()
     finally:
         start.restore()
-    before: list[Any] = [None] * (len(found[0]) - len(start.memory))
-    before += [to_host(values) for _, values in start.memory]
-    skip = [False] * (len(found[0]) - len(start.memory))
-    skip += [any(array is own for own in replay.own) for array, _ in start.memory]
-    for number, (a, b, was) in enumerate(zip(*found, before, strict=True)):
-        if not skip[number] and not _same(a, b, was):
-            what = f"result {number % max(len(batch), 1)}" if was is None else f"memory of shape {a.shape}, {a.dtype}"
-            return f"{what} differs by up to {_largest(a, b):.3g}"
+    (results, gradients, memory), (replayed, other_gradients, other_memory) = found
+    for these, those in zip(results, replayed, strict=True):
+        for number, (a, b) in enumerate(zip(these, those, strict=True)):
+            if not _same(a, b):
+                return f"result {number} differs by up to {_largest(a, b):.3g}"
+    for a, b in zip(gradients, other_gradients, strict=True):
+        if not _same(a, b):
+            return f"a gradient of shape {a.shape}, {a.dtype} differs by up to {_largest(a, b):.3g}"
+    for (array, was), a, b in zip(start.memory, memory, other_memory, strict=True):
+        if not any(array is own for own in replay.own) and not _same(a, b, to_host(was)):
+            return f"memory of shape {a.shape}, {a.dtype} differs by up to {_largest(a, b):.3g}"
     return ""
 
 
-def _same(a: np.ndarray, b: np.ndarray, was: np.ndarray | None) -> bool:
+_Arrays = list[np.ndarray]
+
+
+def _trial(
+    replay: Replay, run: Callable[[Any], Sequence[Any]], batches: Sequence[Any]
+) -> tuple[list[_Arrays], _Arrays, _Arrays]:
+    """Steps on batches, each with other learning rates: their results, the gradients then, and the memory."""
+    results = []
+    for arrays, factor in zip(batches, FACTORS, strict=True):
+        for optimizer in replay.optimizers:
+            for group in optimizer.param_groups:
+                if "lr" in group:
+                    group["lr"] *= factor
+        replay.enter()
+        results.append(_copies(run(arrays)))
+    gradients = [leaf.array for leaf in replay.leaves if leaf.live and leaf.array is not None]
+    return results, _copies(gradients), _copies(replay.memory)
+
+
+def _copies(arrays: Iterable[Any]) -> _Arrays:
+    return [np.array(to_host(array)) for array in arrays]
+
+
+def _same(a: np.ndarray, b: np.ndarray, was: np.ndarray | None = None) -> bool:
     """Whether two arrays are the same up to rounding, beside how far they have come."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return False

@@ -28,7 +28,7 @@ OPTIONS: dict[str, Any] = {
     "error_model": "numpy",
     "nogil": True,
 }
-_OWN = ("native.py", "compiled_math.py", "small_products.py")
+_OWN = ("native.py", "compiled_math.py", "flushing.py", "small_products.py", "transposition.py")
 """Files of this package whose content goes into compiled code."""
 
 Compiled = Callable[[Any], int]

@@ -49,17 +49,17 @@ class HostReplay(Replay):
         super().__init__(recorder.optimizers, leaves, tensors, recorder.cleared, cells, results, copies, eager)
         self.compiled = compiler(executor)(program)
         self.own = recorder.kept
-        self._flush = Switch()
+        self._flush = None if getattr(self.compiled, "flushes", False) else Switch()
         written = {w.buffer for call in program.calls for w in call.writes}
         self.memory = [program.roots[b] for b in sorted(written) if program.kinds[b] == "state"]
 
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        changed = self._flush.on()
+        if self._flush is None or not self._flush.on():
+            return self.compiled(arrays)
         try:
             return self.compiled(arrays)
         finally:
-            if changed:
-                self._flush.off()
+            self._flush.off()
 
 
 def record(

@@ -67,7 +67,12 @@ class Body:
     def fails(self, error: Exception) -> str:
         """The statement that gives up with an error."""
         self.failures.append(error)
-        return f"return {len(self.failures)}"
+        return leaving(len(self.failures))
+
+
+def leaving(result: int) -> str:
+    """The statement that ends a compiled function, which began with `before = flush(...)`."""
+    return f"return restored(before, {result})"
 
 
 def element_steps(window: Window) -> list[int]:

@@ -12,8 +12,10 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ..errors import require
+from . import flushing
 from .compiled_math import exponential, hyperbolic_tangent
 from .small_products import Product
+from .transposition import Transposition
 
 _WHY = "A compiled step"
 _extending: Any = require("numba.extending", "fast", _WHY)
@@ -165,6 +167,23 @@ def _function(formula: Any) -> Any:
 exp, tanh = _function(exponential), _function(hyperbolic_tangent)
 
 
+@_extending.intrinsic(prefer_literal=True)
+def flush(_: Any, on: Any) -> Any:
+    """flush(True): subnormal numbers count as zero from here on; flush(False): as before. What `restored` takes."""
+    return _types.uint32(on), lambda context, builder, signature, args: flushing.exchange(builder, on.literal_value)
+
+
+@_extending.intrinsic
+def restored(_: Any, before: Any, result: Any) -> Any:
+    """restored(before, x): x, with subnormal numbers as they were before `flush`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        flushing.restore(builder, args[0])
+        return args[1]
+
+    return _types.int64(_types.uint32, _types.int64), generate
+
+
 def _blas(context: Any, builder: Any, table_type: Any, table: Any, slot: int, values: list[Any]) -> None:
     """Call a BLAS routine of Fortran's kind, whose address is in a slot: every argument goes by address."""
     pointers = []
@@ -243,3 +262,17 @@ def product(_: Any, how: Any, a: Any, a_at: Any, b: Any, b_at: Any, c: Any, c_at
         return context.get_dummy_value()
 
     return _types.none(how, a, _types.intp, b, _types.intp, c, _types.intp), generate
+
+
+@_extending.intrinsic(prefer_literal=True)
+def transpose(_: Any, how: Any, a: Any, a_at: Any, b: Any, b_at: Any) -> Any:
+    """transpose("rows columns step vector", a, 0, b, 0): B = A^T; see `Transposition`."""
+    rows, columns, step, vector = (int(number) for number in how.literal_value.split())
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointers = [_element(context, builder, a, args[1], args[2]), _element(context, builder, b, args[3], args[4])]
+        mark = lambda access, which: _mark(builder, access, (a, b)[which])
+        Transposition(builder, context.get_data_type(a.dtype), (rows, columns), step, vector, pointers, mark).generate()
+        return context.get_dummy_value()
+
+    return _types.none(how, a, _types.intp, b, _types.intp), generate

@@ -17,8 +17,9 @@ import numpy as np
 
 from ..errors import OptionalDependencyError, require
 from .code_cache import compiled
+from .flushing import FLUSHES
 from .gathers import write_gather
-from .loop_nests import INDENT, Body, write_nest
+from .loop_nests import INDENT, Body, leaving, write_nest
 from .numpy_executor import Run, Source
 from .products import ROUTINES, SCRATCH, write_product
 from .program import Call, Program
@@ -32,19 +33,21 @@ import math
 
 import numpy as np
 
-from minigrad.capture.native import add, exp, gemm, gemv, load, maximum, minimum, multiply, pointer
-from minigrad.capture.native import product, store, tanh
+from minigrad.capture.native import add, exp, flush, gemm, gemv, load, maximum, minimum, multiply
+from minigrad.capture.native import pointer, product, restored, store, tanh, transpose
 """
 
 
-def compile_numba(program: Program) -> Run:
+def compile_numba(program: Program, flushes: bool = True) -> Run:
     """The program compiled.
 
     Args:
         program: simplified. Its own units are not looked at.
+        flushes: take subnormal numbers for zero, where the processor can.
 
     Returns:
-        Arguments to results, which lie in memory of the program until the next call; `source` is the text.
+        Arguments to results, which lie in memory of the program until the next call; `source` is the text, and
+        `flushes` says whether all of it takes subnormal numbers for zero by itself.
 
     Raises:
         OptionalDependencyError: numba or SciPy is not installed, or numba is switched off.
@@ -53,7 +56,7 @@ def compile_numba(program: Program) -> Run:
     if numba.config.DISABLE_JIT:
         raise OptionalDependencyError("a compiled step needs numba, which NUMBA_DISABLE_JIT switches off: unset it")
     program = rewritten(program)
-    source = _Compiled(program)
+    source = _Compiled(program, flushes and FLUSHES)
     for unit in program.units:
         source.add(unit)
     return source.finish()
@@ -88,10 +91,12 @@ class _Compiled(Source):
 
     Args:
         program: scheduled.
+        flushes: take subnormal numbers for zero.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, flushes: bool) -> None:
         super().__init__(program, storage(program, program.units))
+        self.flushes = flushes
         self.first_routine = len(program.kinds)
         self.table = np.zeros(self.first_routine + SCRATCH + 1, np.int64)
         for buffer, memory in self.memory.items():
@@ -99,6 +104,7 @@ class _Compiled(Source):
         self.env |= {"table": self.table, "address": address, "fail": _fail}
         self.bodies: list[Body] = []
         self.is_open = False
+        self.is_whole = True
 
     def feed(self, argument: str, window: Window) -> list[str]:
         if window.buffer not in self.bound:
@@ -118,7 +124,7 @@ class _Compiled(Source):
         for call in unit:
             if len(unit) == 1 or not self._compiles([call]):
                 self.lines += self.call(call)
-                self.is_open = False
+                self.is_open, self.is_whole = False, False
 
     def _compiles(self, unit: Sequence[Call]) -> bool:
         """Write a unit into a compiled function, if it has a compiled form."""
@@ -189,7 +195,8 @@ class _Compiled(Source):
             f"{INDENT}{name} = pointer(table, {buffer}, {kind!r}, {memories[buffer]}, {count})"
             for name, (buffer, kind) in sorted(body.pointers.items())
         ]
-        return "\n".join([f"def step{number}(table):", *pointers, *body.lines, f"{INDENT}return 0\n"])
+        head = [f"def step{number}(table):", f"{INDENT}before = flush({self.flushes})"]
+        return "\n".join([*head, *pointers, *body.lines, f"{INDENT}{leaving(0)}\n"])
 
     def finish(self) -> Run:
         self.memory[self.first_routine + SCRATCH] = scratch = aligned(max((b.scratch for b in self.bodies), default=0))
@@ -203,4 +210,5 @@ class _Compiled(Source):
             self.env |= dict(zip(names, compiled(text, names), strict=True))
         run: Any = super().finish()
         run.source = f"{text}\n\n{run.source}"
+        run.flushes = self.flushes and self.is_whole
         return run

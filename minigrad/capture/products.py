@@ -21,12 +21,16 @@ SCRATCH = len(ROUTINES)
 """How many slots behind the first routine's there is memory to copy a factor to."""
 _PACKED = 1 << 20
 """Bytes of a factor that is worth copying: what a second-level cache holds."""
-_TILES = ((("avx512f",), (12, 64), 240e6), (("avx2", "fma"), (6, 32), 60e6))
-"""What a processor must have; rows of a tile and bytes of a vector; up to how many operations a product is written out.
+_PACKING_ROWS = 16
+"""Rows of a product from which it is."""
+_TILES = ((("avx512f",), (12, 64)), (("avx2", "fma"), (6, 32)))
+"""What a processor must have; rows of a tile and bytes of a vector. The tiles fill 27 of 32 and 15 of 16 registers."""
+_LIMIT = 60e6
+"""Operations up to which a product is written out where BLAS works with one thread, as ours does.
 
-The tiles fill 27 of 32 and 15 of 16 registers. One thread works on them, but BLAS uses all: with n threads the limit is
-1 / n^2 of that, or _ALWAYS. Beside OpenBLAS 0.3.30 with one thread, on an AMD EPYC of family 26 where that uses half of
-a vector, products of small networks take 0.15 to 0.7 of its time with the first tile, 0.3 to 0.95 with the other.
+With n threads it is 1 / n^3 of that, or _ALWAYS. Beside OpenBLAS 0.3.30 on an AMD EPYC of family 26, products of small
+networks take with the first tile 0.4 to 0.9 of the time of its AVX-512 kernels on one thread, 0.7 to 1 on two; with the
+second tile 0.3 to 0.95 of the time of its AVX2 kernels on one.
 """
 
 _ALWAYS = 4e6
@@ -38,9 +42,9 @@ def tile() -> tuple[tuple[int, int], float]:
     """Rows of a tile and bytes of a vector for this processor, and the most operations of a product written out so."""
     binding: Any = require("llvmlite.binding", "fast", "A compiled step")
     features = binding.get_host_cpu_features()
-    for needed, shape, limit in _TILES:
+    for needed, shape in _TILES:
         if all(features.get(name) for name in needed):
-            return shape, max(limit / _threads() ** 2, _ALWAYS)
+            return shape, max(_LIMIT / _threads() ** 3, _ALWAYS)
     return (1, 16), 0
 
 
@@ -163,19 +167,25 @@ def _write_small(body: Body, a: _Matrix, b: _Matrix, c: _Matrix, first_slot: int
     (m, k), n = a.shape, b.shape[1]
     (rows, vector), limit = tile()
     packs = b.steps[1] != 1
-    if 2 * m * n * k > limit or c.steps[1] != 1 or (packs and k * n * b.window.itemsize > _PACKED):
+    if 2 * m * n * k > limit or c.steps[1] != 1:
         return False
     right, step = body.at(b.window, {}), b.steps[0]
     if packs:
+        if m < _PACKING_ROWS or k * n * b.window.itemsize > _PACKED:
+            return False
         kind = b.window.dtype[1:]
         body.pointers[f"scratch_{kind}"] = first_slot + SCRATCH, kind
         body.scratch = max(body.scratch, k * n * b.window.itemsize)
         right, step = f"scratch_{kind}, 0", n
-        body.lines += [
-            f"{INDENT}for i0 in range({k}):",
-            f"{INDENT * 2}for i1 in range({n}):",
-            f"{INDENT * 3}store(scratch_{kind}, i0 * {n} + i1, load({body.at(b.window, dict(enumerate(b.steps)))}))",
-        ]
+        if b.steps[0] == 1:
+            body.lines.append(f"{INDENT}transpose('{n} {k} {b.steps[1]} {vector}', {body.at(b.window, {})}, {right})")
+        else:
+            element = f"load({body.at(b.window, dict(enumerate(b.steps)))})"
+            body.lines += [
+                f"{INDENT}for i0 in range({k}):",
+                f"{INDENT * 2}for i1 in range({n}):",
+                f"{INDENT * 3}store(scratch_{kind}, i0 * {n} + i1, {element})",
+            ]
     fitting = (r for r in range(rows, rows // 2, -1) if m % r == 0)  # without a rest there is less to compile
     rows = next(fitting, rows)
     how = f"{m} {n} {k} {a.steps[0]} {a.steps[1]} {step} {c.steps[0]} {rows} {vector}"

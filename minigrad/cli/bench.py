@@ -21,16 +21,17 @@ from .. import plots
 from ..backend.device import resolve_device
 from ..bench import advice as advices
 from ..bench import report
+from ..bench.blas import limited
 from ..bench.environment import environment
-from ..bench.modes import MODES, ON_CPU_ONLY, OPTIMIZERS
+from ..bench.modes import MODES, ON_CPU_ONLY
 from ..bench.peers import PEERS, parse_peers
 from ..bench.progress import Progress
 from ..bench.rows import measured
 from ..bench.sizes import parse_batches, parse_net
 from ..bench.sweep import Result, Settings, sweep
-from ..bench.threads import limited
 from ..bench.workload import SOURCES, dataset_for, default_net
 from ..errors import require
+from ..optim.by_name import BY_NAME
 from .arguments import add_output_arguments
 from .options import Parser, UsageError, integer, number, path
 from .output import Printer
@@ -52,9 +53,9 @@ def add_arguments(parser: Parser) -> None:
     def add(group: Any, name: str, metavar: str, text: str, **kwargs: Any) -> None:
         group.add_argument(name, metavar=metavar, help=text, **kwargs)
 
-    optimizers, sources = ", ".join(OPTIMIZERS), ", ".join(SOURCES)
+    optimizers, sources = ", ".join(BY_NAME), ", ".join(SOURCES)
     add(what, "--model", "SIZES", "features-hidden-...-classes (784-256-128-10; digits: 64-32-10)")
-    add(what, "--optimizer", "NAME", f"{optimizers} (adam)", choices=tuple(OPTIMIZERS), default="adam")
+    add(what, "--optimizer", "NAME", f"{optimizers} (adam)", choices=tuple(BY_NAME), default="adam")
     add(what, "--batch-sizes", "LIST", "the powers of two in low..high, or a list such as 1,8,32 (1..65536)")
     add(what, "--data", "NAME", f"{sources} (synthetic, 60000 rows an epoch)", choices=SOURCES, default="synthetic")
     add(what, "--mode", "LIST", f"how the step runs: {', '.join(MODES)} ({DEFAULT_MODES})", default=DEFAULT_MODES)
@@ -184,7 +185,8 @@ def _middle_half(batch: int, us: Sequence[float]) -> tuple[float, float]:
 
 def _threads(told: Mapping[str, Any]) -> str:
     count = told["blas_threads"]
-    return "BLAS threads unknown" if count is None else f"{count} BLAS thread{'s' * (count > 1)}"
+    kernels = f" ({told['blas_kernels']} kernels)" if told.get("blas_kernels") else ""
+    return "BLAS threads unknown" if count is None else f"{count} BLAS thread{'s' * (count > 1)}{kernels}"
 
 
 def picture(document: Mapping[str, Any]) -> bytes:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .. import nn, optim
+from ..optim.by_name import BY_NAME
 
 OWN = ("momentum", "nesterov", "centered", "amsgrad")
 """Options that not every optimizer has."""
@@ -14,29 +15,28 @@ OWN = ("momentum", "nesterov", "centered", "amsgrad")
 
 @dataclass(frozen=True)
 class OptimizerRow:
-    """make: the class. lr, weight_decay: where none is given. takes: those of OWN that belong to it.
+    """lr, weight_decay: where none is given. takes: those of OWN that belong to it.
 
     decoupled: whether the weight decay shrinks the weights instead of going into the gradient.
     """
 
-    make: Callable[..., optim.Optimizer]
     lr: float
     takes: tuple[str, ...] = ()
     weight_decay: float = 0.0
     decoupled: bool = False
 
 
-OPTIMIZERS: dict[str, OptimizerRow] = {
-    "sgd": OptimizerRow(optim.SGD, 0.05, ("momentum", "nesterov")),
-    "adagrad": OptimizerRow(optim.Adagrad, 0.02),
-    "adadelta": OptimizerRow(optim.Adadelta, 1.0),
-    "rmsprop": OptimizerRow(optim.RMSprop, 1e-3, ("momentum", "centered")),
-    "adam": OptimizerRow(optim.Adam, 2e-3, ("amsgrad",)),
-    "adamw": OptimizerRow(optim.AdamW, 2e-3, ("amsgrad",), weight_decay=0.01, decoupled=True),
-    "adamax": OptimizerRow(optim.Adamax, 4e-3),
-    "nadam": OptimizerRow(optim.NAdam, 2e-3),
-    "radam": OptimizerRow(optim.RAdam, 2e-3),
-    "lion": OptimizerRow(optim.Lion, 5e-4, decoupled=True),
+OPTIMIZERS: dict[str, OptimizerRow] = {  # of each name in BY_NAME
+    "sgd": OptimizerRow(0.05, ("momentum", "nesterov")),
+    "adagrad": OptimizerRow(0.02),
+    "adadelta": OptimizerRow(1.0),
+    "rmsprop": OptimizerRow(1e-3, ("momentum", "centered")),
+    "adam": OptimizerRow(2e-3, ("amsgrad",)),
+    "adamw": OptimizerRow(2e-3, ("amsgrad",), weight_decay=0.01, decoupled=True),
+    "adamax": OptimizerRow(4e-3),
+    "nadam": OptimizerRow(2e-3),
+    "radam": OptimizerRow(2e-3),
+    "lion": OptimizerRow(5e-4, decoupled=True),
 }
 
 
@@ -62,7 +62,7 @@ def build_optimizer(model: nn.Module, name: str, lr: float, options: Mapping[str
     """
     row = OPTIMIZERS[name]
     taken = {key: value for key, value in options.items() if key not in OWN or key in row.takes}
-    return row.make(list(model.parameters()), lr, **taken)
+    return BY_NAME[name](list(model.parameters()), lr, **taken)
 
 
 def has_momentum(optimizer: optim.Optimizer) -> bool:

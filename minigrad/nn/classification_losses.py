@@ -15,7 +15,7 @@ from ..backend import fused_kernels
 from ..backend.device import HOST, device_of, host_arrays, on_device, provider_of
 from ..errors import DTypeError, ShapeError
 from ..ops.elementwise import equal, exp, log, where
-from ..ops.fused import one_hot_, softmax_cross_entropy
+from ..ops.fused import one_hot_, softmax_cross_entropy, softmax_cross_entropy_
 from ..ops.index import getitem
 from ..ops.shape import transpose
 from ..ops.softmax import log_softmax_
@@ -148,7 +148,7 @@ def cross_entropy(
     name = "cross_entropy"
     if weight is None and reduction == "mean" and not label_smoothing and _is_everyday(logits, labels, ignore_index):
         try:
-            return softmax_cross_entropy(logits, labels, 1 / logits.shape[0], reduce=True)
+            return softmax_cross_entropy_(logits, labels, 1 / logits.shape[0], reduce=True, ignored=None)
         except ValueError:
             pass  # a label outside the classes: one to ignore, or an error that the long way explains
     if weight is None and reduction == "mean" and not label_smoothing and _is_everyday_there(logits, labels):

@@ -38,12 +38,11 @@ def prepare(optimizer: Optimizer, group: Mapping[str, Any], hyper: list[Any], pa
             [*hyper, *shared], lambda steps: _upcoming(optimizer, group, shared, part.classes, back, steps)
         )
         return
-    table = part.table
     for number, c in enumerate(part.classes):
         step = c.step + 1
         after = optimizer.advance(group, step, c.scalars) if c.scalars else ()
-        table.fill(number, optimizer.row(group, step, after) + shared)
-    table.publish()
+        part.table.fill(number, optimizer.row(group, step, after) + shared)
+    part.table.publish()
 
 
 def run(optimizer: Optimizer, group: Mapping[str, Any], part: Partition, total: Any) -> None:

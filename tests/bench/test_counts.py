@@ -11,11 +11,12 @@ from strict_provider import StrictProvider
 from minigrad import nn
 from minigrad.backend import gemm
 from minigrad.bench import counts, memory
-from minigrad.bench.modes import OPTIMIZERS, Eager, states_of
+from minigrad.bench.modes import Eager, states_of
 from minigrad.bench.sizes import Net, parse_net
 from minigrad.bench.workload import Workload, rows_for
 from minigrad.core.node import Node
 from minigrad.nn import functional as F
+from minigrad.optim.by_name import BY_NAME
 
 NETS = ("4-3", "6-5-3", "64-32-10", "20-16-8-4", "5-4-4-4-3")
 
@@ -42,7 +43,7 @@ def test_launches_of_a_step(text: str, batch: int, strict: StrictProvider) -> No
     assert counted(strict, net, batch).launch_count == counts.launches(net)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", BY_NAME)
 def test_launches_with_each_optimizer(optimizer: str, strict: StrictProvider) -> None:
     net = parse_net("6-5-3")
     assert counted(strict, net, 8, optimizer).launch_count == counts.launches(net)

@@ -6,8 +6,8 @@ import pytest
 
 from minigrad.bench.advice import advise, rule_of
 from minigrad.bench.knee import knee, recommended
-from minigrad.bench.modes import OPTIMIZERS
 from minigrad.bench.rows import failed_row
+from minigrad.optim.by_name import BY_NAME
 
 BATCHES = [1 << k for k in range(17)]
 
@@ -55,7 +55,7 @@ def test_advice() -> None:
     assert advise(rows[-1:], "eager", "sgd", "synthetic", 0.1, 64) is None
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", BY_NAME)
 def test_every_optimizer_has_a_rate(optimizer: str) -> None:
     found = advise([row(64, 1.0)], "eager", optimizer, "synthetic", None, 64)
     assert found is not None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
 import time
 from typing import Any
 
 import pytest
 
-from minigrad.bench import threads, timing
+from minigrad.bench import blas, timing
 from minigrad.bench.binding import Binding
+from minigrad.bench.blas import blas_kernels, blas_threads, limited
 from minigrad.bench.ceilings import Ceilings
-from minigrad.bench.threads import blas_threads, limited
 
 
 class Sleeper:
@@ -130,13 +134,23 @@ def test_the_rate_of_the_nearest_size() -> None:
 @pytest.mark.parametrize("package", ["numpy", "scipy"])
 def test_threads(package: str) -> None:
     """Of NumPy's BLAS, and of the one that compiled steps call."""
-    found = threads._openblas(package)
+    found = blas._openblas(package)
     before = blas_threads()
-    others = found[0]() if found else None
+    others = found.threads() if found else None
     with limited(1) as used:
         assert used in (1, None)
-        assert found is None or found[0]() == 1
+        assert found is None or found.threads() == 1
     assert blas_threads() == before
-    assert found is None or found[0]() == others
+    assert found is None or found.threads() == others
     with limited(None) as used:
         assert used == before
+
+
+def test_the_kernels_that_a_variable_forces() -> None:
+    """A benchmark says so, for it may halve the speed of every product."""
+    command = "from minigrad.bench.environment import environment; print(environment('cpu', 1)['blas_kernels'])"
+    forced = os.environ | {"OPENBLAS_CORETYPE": "Haswell"}
+    done = subprocess.run([sys.executable, "-c", command], env=forced, capture_output=True, text=True, check=True)
+    if blas_kernels() is None or platform.machine() != "x86_64":
+        pytest.skip("NumPy's BLAS does not tell which kernels it uses, or has none of that name")
+    assert done.stdout.strip() == "Haswell"

@@ -37,7 +37,7 @@ def recorded(step: Callable[..., Any], *arrays: np.ndarray, state: Sequence[np.n
 
 def compiled(step: Callable[..., Any], *arrays: np.ndarray, state: Sequence[np.ndarray] = ()) -> Any:
     """The step compiled for such arrays; it has then run once."""
-    return compile_numba(recorded(step, *arrays, state=state))
+    return compile_numba(recorded(step, *arrays, state=state), flushes=False)
 
 
 def numpy_calls(run: Any) -> list[str]:

@@ -13,9 +13,9 @@ from commands import Result, Run
 from strict_provider import StrictProvider
 
 from minigrad.bench import counts, memory, peers, report
+from minigrad.bench.blas import blas_threads
 from minigrad.bench.rows import KEYS, OK
 from minigrad.bench.sizes import parse_net
-from minigrad.bench.threads import blas_threads
 from minigrad.cli.bench import picture
 
 TINY = ("bench", "--model", "6-5-3", "--rounds", 2, "--seconds", 0.002, "--mode", "eager")

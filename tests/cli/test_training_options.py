@@ -14,13 +14,13 @@ from commands import Run
 
 import minigrad as mg
 from minigrad import nn, optim
-from minigrad.bench import modes
 from minigrad.cli.config import Config
 from minigrad.cli.experiment import load_data, losses, prepare
 from minigrad.cli.optimizers import OPTIMIZERS, OWN, build_optimizer
 from minigrad.cli.schedules import SCHEDULES, Wish, build_scheduler
 from minigrad.nn import functional as F
 from minigrad.optim import schedulers
+from minigrad.optim.by_name import BY_NAME
 
 TWO = ("--data", "two.npz", "--no-plot", "--device", "cpu", "--hidden", 8)
 TOLD = ("--schedule-by", "--decay", "--decay-every", "--milestones", "--warmup")
@@ -37,8 +37,8 @@ def history(folder: Path) -> list[dict[str, float]]:
 def test_the_table_has_every_optimizer() -> None:
     exported = [getattr(optim, name) for name in optim.__all__]
     kinds = {c for c in exported if isinstance(c, type) and issubclass(c, optim.Optimizer)} - {optim.Optimizer}
-    assert {row.make for row in OPTIMIZERS.values()} == kinds
-    assert {name: row.make for name, row in OPTIMIZERS.items()} == modes.OPTIMIZERS
+    assert set(BY_NAME.values()) == kinds
+    assert list(OPTIMIZERS) == list(BY_NAME)
     assert {option for row in OPTIMIZERS.values() for option in row.takes} == set(OWN)
 
 
@@ -50,7 +50,7 @@ def test_an_optimizer_gets_its_options(name: str, run: Run, folder: Path) -> Non
     optimizer = prepare(
         Config.of(data="two.npz", nonfinite="skip", **given), load_data(Config(data="two.npz")), 0
     ).optimizer
-    assert type(optimizer) is row.make
+    assert type(optimizer) is BY_NAME[name]
     group = optimizer.param_groups[0]
     assert (group["lr"], group["weight_decay"]) == (row.lr, 0.25)
     assert {option: group[option] for option in own} == own

@@ -1,4 +1,4 @@
-"""The number of threads of the BLAS that NumPy brings, and of SciPy's, also after they were imported."""
+"""The BLAS that NumPy brings, and SciPy's: which kernels it chose, and its threads, also after it was imported."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import contextlib
 import ctypes
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 _PREFIXES = ("scipy_openblas_", "openblas_")
 _SUFFIXES = ("64_", "")
 
-Threads = tuple[Callable[[], int], Callable[[int], object]]
-"""How many threads a library uses, and what sets that."""
+
+class OpenBlas(NamedTuple):
+    """What we ask of a library."""
+
+    threads: Callable[[], int]
+    set_threads: Callable[[int], object]
+    kernels: Callable[[], bytes] | None
 
 
-def _openblas(package: str) -> Threads | None:
+def _openblas(package: str) -> OpenBlas | None:
     """Of the OpenBLAS that the wheel of numpy or scipy brings; None with another BLAS, or without that package."""
     base = Path(np.__file__).parent.parent
     folders = (base / f"{package}.libs", base / package / ".dylibs")
@@ -31,14 +37,27 @@ def _openblas(package: str) -> Threads | None:
                 get = getattr(library, f"{prefix}get_num_threads{suffix}", None)
                 set_ = getattr(library, f"{prefix}set_num_threads{suffix}", None)
                 if get is not None and set_ is not None:
-                    return get, set_
+                    kernels = getattr(library, f"{prefix}get_corename{suffix}", None)
+                    if kernels is not None:
+                        kernels.restype = ctypes.c_char_p
+                    return OpenBlas(get, set_, kernels)
     return None
 
 
 def blas_threads() -> int | None:
     """Threads that NumPy's BLAS uses; None where it does not tell."""
     found = _openblas("numpy")
-    return None if found is None else int(found[0]())
+    return None if found is None else int(found.threads())
+
+
+def blas_kernels() -> str | None:
+    """The processor that the kernels of NumPy's BLAS were made for; None where it does not tell.
+
+    OpenBLAS chooses by the processor it finds, unless OPENBLAS_CORETYPE tells it to: "Haswell" uses half the width of
+    the vectors that "SkylakeX" does.
+    """
+    found = _openblas("numpy")
+    return None if found is None or found.kernels is None else found.kernels().decode()
 
 
 @contextlib.contextmanager
@@ -52,11 +71,11 @@ def limited(threads: int | None) -> Iterator[int | None]:
         How many NumPy's uses, None where it does not tell: then set OMP_NUM_THREADS before the program starts.
     """
     libraries = [] if threads is None else [found for name in ("numpy", "scipy") if (found := _openblas(name))]
-    before = [int(get()) for get, _ in libraries]
+    before = [int(library.threads()) for library in libraries]
     try:
-        for _, set_ in libraries:
-            set_(threads or 1)
+        for library in libraries:
+            library.set_threads(threads or 1)
         yield blas_threads()
     finally:
-        for (_, set_), count in zip(libraries, before, strict=True):
-            set_(count)
+        for library, count in zip(libraries, before, strict=True):
+            library.set_threads(count)
