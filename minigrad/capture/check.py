@@ -56,7 +56,9 @@ def other_batches(arrays: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
         batch = []
         for array in arrays:
             moved = np.roll(array, shift, axis=0) if array.ndim else array.copy()
-            batch.append(moved * array.dtype.type(factor) if array.dtype.kind == "f" else moved)
+            if array.dtype.kind == "f":
+                moved *= array.dtype.type(factor)
+            batch.append(moved)
         batches.append(batch)
     return batches
 
