@@ -120,6 +120,10 @@ class HostProvider:
     def to_host(self, array: Array) -> np.ndarray:
         return np.array(array)
 
+    def send(self, array: Array, device: str) -> Array:
+        """A copy on an accelerator."""
+        return provider_for(device).from_host(np.asarray(array), device)
+
     def zeros(self, shape: tuple[int, ...], dtype: Any, device: str) -> Array:
         return np.zeros(shape, dtype)
 

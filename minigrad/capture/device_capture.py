@@ -36,7 +36,7 @@ class Observer(recording.Watcher):
         written: arrays that outlive the step and are written to.
         optimizers: those that stepped, with the state of their host before, and the number of times.
         leaves: gradient cells of their parameters, and whether they had a gradient before.
-        cleared: those that lost theirs before anything was written.
+        cleared: those that lost theirs before they were given one.
         cells: version cells of what is written to, other than gradients and what optimizers see to.
     """
 
@@ -65,8 +65,7 @@ class Observer(recording.Watcher):
             self.leaves.setdefault(leaf, leaf.live)  # those without a gradient in this step
 
     def clearing(self, leaves: Iterable[Any]) -> None:
-        if not self.written:
-            self.cleared.update(leaves)
+        self.cleared.update(leaf for leaf in leaves if leaf not in self.leaves)
 
 
 class DeviceReplay(Replay):

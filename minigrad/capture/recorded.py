@@ -11,6 +11,7 @@ import numpy as np
 from ..backend import device as devices
 from ..backend.device import HostProvider
 from ..backend.recording import seam
+from ..core.variable import Variable
 from ..errors import CaptureError
 
 if TYPE_CHECKING:
@@ -26,6 +27,18 @@ METHODS = frozenset(
 )  # fmt: skip
 ABOUT = frozenset({np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.iscomplexobj, np.isrealobj})
 """Functions that look at shapes and dtypes alone."""
+
+
+class Elsewhere(Exception):
+    """The step works on a device.
+
+    Args:
+        device: full label.
+    """
+
+    def __init__(self, device: str) -> None:
+        super().__init__(device)
+        self.device = device
 
 
 def active() -> Recorder:
@@ -56,12 +69,16 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin):
         self.value = value
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **kwargs: Any) -> Any:
+        if any(isinstance(x, Variable) for x in inputs):
+            return NotImplemented  # the Tensor's turn
         function = ufunc if method == "__call__" else getattr(ufunc, method)
         if method == "at":
             return active().write(function, inputs, kwargs)
         return active().record(function, inputs, kwargs, None if out is None else out[0] if len(out) == 1 else out)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if any(issubclass(kind, Variable) for kind in types):
+            return NotImplemented
         return active().function(function, args, kwargs)
 
     def __getitem__(self, index: Any) -> Any:
@@ -153,6 +170,9 @@ class RecordedProvider(HostProvider):
 
     def from_host(self, array: np.ndarray, device: str) -> Any:
         return active().constant(array.copy())
+
+    def send(self, array: Any, device: str) -> Any:
+        raise Elsewhere(device)
 
     def to_host(self, array: Any) -> Any:
         return _refuse("bool(), float(), item() or np.asarray()")(array)

@@ -11,7 +11,7 @@ from ..backend.device import HOST, device_of, provider_of
 from ..backend.recording import Watcher, seam, watching
 from ..errors import CaptureError
 from .program import Call, Kind, Program
-from .recorded import ABOUT, Recorded, RecordedProvider
+from .recorded import ABOUT, Elsewhere, Recorded, RecordedProvider
 from .window import Window, address, leaves, replaced, root
 
 _LIKE = frozenset({np.zeros_like, np.ones_like, np.empty_like, np.full_like})
@@ -20,18 +20,6 @@ _TARGET_FIRST = frozenset({np.put, np.place, np.putmask, np.put_along_axis, np.f
 """Functions that write into their first argument."""
 _AS_ARRAY = frozenset({np.asarray, np.ascontiguousarray, np.array, np.asanyarray})
 """Functions that do not ask their argument's class."""
-
-
-class Elsewhere(Exception):
-    """The step works on a device.
-
-    Args:
-        device: full label.
-    """
-
-    def __init__(self, device: str) -> None:
-        super().__init__(device)
-        self.device = device
 
 
 class Recorder(Watcher):
@@ -43,7 +31,7 @@ class Recorder(Watcher):
     Attributes:
         optimizers: those that stepped, with the state of their host at that time and the number of times.
         before: for each buffer of outside memory that was written to, what it held before.
-        cleared: leaves that lost their gradients before anything was noted.
+        cleared: leaves that lost their gradients before anything was done with those.
         leaves: gradient cells of the tensors that entered, with how they stood: live, array, grad_node.
         kept: memory of gradients that the step makes anew each time.
         tensors: by identity, leaf tensors that entered, with their nodes.
@@ -283,8 +271,11 @@ class Recorder(Watcher):
         state[1] += 1
 
     def clearing(self, leaves: Iterable[Any]) -> None:
-        if not self.calls:
-            self.cleared.update(leaves)
+        for leaf in leaves:
+            if leaf.array is None or not self.is_known(leaf.array):
+                self.cleared.add(leaf)
+            else:
+                self.leaves.setdefault(leaf, (leaf.live, leaf.array, leaf.grad_node))
 
     # --- the result ---------------------------------------------------------------------------------------------------
 

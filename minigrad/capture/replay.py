@@ -20,14 +20,14 @@ class Replay:
         optimizers: those of the step, with the state of their hosts before it in the first place.
         leaves: gradient cells that it touches, with whether they had a gradient before it.
         tensors: leaf tensors that it reads, with their nodes: None for what is frozen.
-        cleared: those that lose theirs before anything else is done.
+        cleared: those that lose theirs before anything is done with it.
         cells: version cells of other tensors that it writes to.
         results: what the step returned.
         copies: whether results get memory of their own.
         eager: the step itself on raw arrays, to its raw results.
 
     Attributes:
-        revisions: those of the optimizers, when it was recorded.
+        phases, revisions: those of the optimizers, when it was recorded.
         memory: arrays that the step writes to and that outlive it.
         own: those of them that only replays write to, where the step itself makes new ones.
     """
@@ -57,6 +57,7 @@ class Replay:
         self._entry = [(leaf, live) for leaf, live in leaves.items() if leaf not in first]
         self._exit = [(leaf, leaf.live, leaf.array) for leaf in leaves]
         self._phases = [(o, state[0][0]) for o, state in optimizers.items()]
+        self.phases = [phase for _, phase in self._phases]
         self.revisions = [(o, o.revision) for o in self.optimizers]
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:

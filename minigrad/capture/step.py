@@ -16,11 +16,13 @@ from . import device_capture, host_capture
 from .arguments import Arguments, same_arrays
 from .check import difference
 from .executors import EXECUTORS
-from .recorder import Elsewhere
+from .recorded import Elsewhere
 from .replay import Replay, StaleCapture
 
 MOST = 16
 """Programs that are kept; the one that was not used for longest goes first."""
+MOST_ALIKE = 8
+"""Recordings for the same arguments and phase of an accumulation that are no sign of something amiss."""
 
 
 class CapturedStep:
@@ -110,7 +112,16 @@ class CapturedStep:
         except device_capture.RefusedAfterwards as error:
             self._refuse(arguments.key, str(error))
             return error.value
-        self._replays[arguments.key] = [*self._replays.pop(arguments.key, []), replay]
+        known = self._replays.pop(arguments.key, [])
+        self._replays[arguments.key] = [*known, replay]
+        if sum(other.phases == replay.phases for other in known) == MOST_ALIKE:
+            self._drop(arguments.key)
+            self._refuse(
+                arguments.key,
+                f"it was recorded {MOST_ALIKE + 1} times for such arguments, and each time things stood otherwise when "
+                "it began: which parameters are frozen, or have a gradient already (call zero_grad in the step)",
+            )
+            return value
         while len(self._replays) > MOST:
             self._drop(next(iter(self._replays)))
         return value

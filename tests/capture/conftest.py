@@ -10,3 +10,12 @@ from graph_steps import GPUS, Gpu, gpu_named
 def gpu(request: pytest.FixtureRequest) -> Gpu:
     """The strict device, and a GPU where there is one."""
     return gpu_named(request.param, request)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, device: str) -> Gpu:
+    """The device of a test, as `classifier` takes it."""
+    if device == "cpu":
+        return Gpu("cpu", None, None)
+    name = "strict" if "strict" in request.node.name else "cuda"
+    return gpu_named(name, request)

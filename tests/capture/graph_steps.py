@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from on_device import host
+from on_device import host, put
 from strict_provider import StrictProvider
 
 import minigrad as mg
@@ -189,3 +189,12 @@ def settled(gpu: Gpu, name: str, **how: Any) -> Graphed:
 def plus_one(gpu: Gpu) -> GraphStep:
     """A graph of x + 1 for three numbers."""
     return GraphStep(lambda x: [x + 1], [gpu.put(np.ones(3))], gpu.device, lambda: None, list)
+
+
+def tensors(place: Gpu, number: int, rows: int = 16) -> tuple[mg.Tensor, mg.Tensor]:
+    x, y = batch(number, rows)
+    return mg.tensor(put(x, place.device)), mg.tensor(put(y, place.device))
+
+
+def same(first: Training, second: Training) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(first.values(), second.values(), strict=True))

@@ -10,30 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from graph_steps import TRAININGS, Gpu, Training, batch, classifier, gpu_named, one
+from graph_steps import TRAININGS, Gpu, Training, batch, classifier, one, same, tensors
 from on_device import host, put
 
 import minigrad as mg
 from minigrad import nn, optim
 from minigrad.nn import functional as F
-
-
-@pytest.fixture
-def place(request: pytest.FixtureRequest, device: str) -> Gpu:
-    """The device of a test, as `classifier` takes it."""
-    if device == "cpu":
-        return Gpu("cpu", None, None)
-    name = "strict" if "strict" in request.node.name else "cuda"
-    return gpu_named(name, request)
-
-
-def tensors(place: Gpu, number: int, rows: int = 16) -> tuple[mg.Tensor, mg.Tensor]:
-    x, y = batch(number, rows)
-    return mg.tensor(put(x, place.device)), mg.tensor(put(y, place.device))
-
-
-def same(first: Training, second: Training) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(first.values(), second.values(), strict=True))
 
 
 @pytest.mark.parametrize("name", TRAININGS)
@@ -100,33 +82,6 @@ def test_what_changes_between_steps_is_seen(place: Gpu) -> None:
         assert np.array_equal(host(step(*tensors(place, number))[0]), expected), number
     assert step.refusals == {}
     assert same(eager, captured)
-
-
-def test_the_gradients_are_there_after_a_replay(place: Gpu) -> None:
-    """And accumulate, where the step does not drop them."""
-    eager, captured = (classifier(place, one(optim.SGD, lr=0.1)) for _ in range(2))
-
-    def of(training: Training) -> Callable[..., mg.Tensor]:
-        def step(x: mg.Tensor, y: mg.Tensor) -> mg.Tensor:
-            loss = F.cross_entropy(training.model(x), y)
-            loss.backward()
-            training.optimizers[0].step()
-            return loss
-
-        return step
-
-    step = mg.capture(of(captured), executor="numpy")
-    for number in range(6):
-        args = tensors(place, number)
-        for training in (eager, captured):
-            if number == 3:
-                training.optimizers[0].zero_grad()
-        assert np.array_equal(host(of(eager)(*args)), host(step(*args)))
-        for a, b in zip(eager.model.parameters(), captured.model.parameters(), strict=True):
-            assert a.grad is not None
-            assert b.grad is not None
-            assert np.array_equal(host(a.grad), host(b.grad))
-    assert len(step.replays) == 2  # with gradients, and without
 
 
 def test_arguments_and_results_of_all_kinds(place: Gpu) -> None:

@@ -236,3 +236,26 @@ def test_nonfinite_on_the_cpu() -> None:
         training = classifier(CPU, one(optim.Adam, lr=0.01, nonfinite=how))
         with pytest.warns(CaptureWarning, match=f"nonfinite='{how}' decides on the host"):
             mg.capture(training.step, executor="numpy")(*tensors(0))
+
+
+def test_a_step_that_begins_in_another_way_each_time() -> None:
+    """Recordings that nothing uses again are no use."""
+    weights = [mg.tensor(np.ones(3, np.float32), requires_grad=True) for _ in range(12)]
+
+    def step(x: Any) -> Any:
+        loss = sum(((w * x).sum() for w in weights), mg.tensor(0.0))
+        loss.backward()
+        return loss
+
+    captured = mg.capture(step, executor="numpy")
+    x = mg.tensor(np.arange(3, dtype=np.float32))
+    step(x)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for w in weights:
+            w.grad = None
+            captured(x)
+    assert [str(t.message) for t in told if "recorded 9 times" in str(t.message)]
+    assert len(told) == 1
+    assert captured.replays == []
+    assert [int(w.grad.data[1]) for w in weights] == list(range(12, 0, -1))
