@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import CaptureError
 from .array import owned
 from .device import provider_for
+from .versions import next_index
 
 
 class Watcher:
@@ -22,10 +23,18 @@ class Watcher:
     Attributes:
         records: whether it puts arrays of its own in the place of others.
         eager: whether optimizers do the host's part of an update by themselves, as in any other step.
+        began: when it was made, on the clock of the tape.
     """
 
     records = False
     eager = True
+
+    def __init__(self) -> None:
+        self.began = next_index()
+
+    def outlives(self, leaf: Any) -> bool:
+        """Whether a leaf of the tape was there before the step: what the step makes for itself is nobody else's."""
+        return bool(-leaf.index < self.began)
 
     def lift(self, array: Any) -> Any:
         """What stands for a raw array that outlives the step."""

@@ -30,7 +30,7 @@ class Arguments:
             self._given: list[Any] = list(args)
             self._skeleton: Any = None
             self.arrays = [a._data if type(a) is Tensor else a for a in args]
-            self.key: Any = tuple([(type(a), a.shape, a.dtype) for a in args])
+            self.key: Any = tuple([_kind(a) for a in args])
             return
         self._given = []
         names: list[str] = []
@@ -39,7 +39,7 @@ class Arguments:
         fixed: list[tuple[Any, ...]] = []
         for value, name in zip(self._given, names, strict=True):
             if is_array(value):
-                fixed.append((type(value), value.shape, value.dtype))
+                fixed.append(_kind(value))
                 continue
             try:
                 hash(value)
@@ -59,7 +59,14 @@ class Arguments:
     @property
     def tracked(self) -> bool:
         """Whether one of them collects a gradient."""
-        return any(isinstance(a, Tensor) and a.requires_grad for a in self._given)
+        return any(isinstance(a, Tensor) and a._node is not None for a in self._given)
+
+    def check_untouched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raise CaptureError where a step on what `with_arrays` gave has made an argument collect a gradient."""
+        found: list[Any] = []
+        flatten((args, kwargs), found, [], "argument")
+        if any(isinstance(a, Tensor) and a._node is not None for a in found):
+            raise CaptureError("it makes an argument require a gradient, which a replay would not: .detach() it first")
 
     def with_arrays(self, arrays: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The same arguments with other arrays in the place of theirs.
@@ -81,6 +88,12 @@ class Arguments:
         return args, kwargs
 
 
+def _kind(array: Any) -> tuple[Any, ...]:
+    """What of an array a program depends on."""
+    kind = type(array), array.shape, array.dtype
+    return (*kind, "tracked") if isinstance(array, Tensor) and array._node is not None else kind
+
+
 def same_arrays(args: tuple[Any, ...], key: tuple[Any, ...]) -> list[Any] | None:
     """The raw arrays of arguments, if their key is this one; the short way for what comes again and again.
 
@@ -94,7 +107,12 @@ def same_arrays(args: tuple[Any, ...], key: tuple[Any, ...]) -> list[Any] | None
     for a, (cls, shape, dtype) in zip(args, key):  # noqa: B905  strict= is slow
         if type(a) is not cls:
             return None
-        array = a._data if cls is Tensor else a
+        if cls is Tensor:
+            if a._node is not None:
+                return None
+            array = a._data
+        else:
+            array = a
         if array.shape != shape or array.dtype is not dtype or type(array) is not np.ndarray:
             return None
         arrays.append(array)

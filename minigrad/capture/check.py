@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,21 +88,21 @@ def difference(replay: Replay, batch: Sequence[np.ndarray]) -> str:
         for number, (a, b) in enumerate(zip(these, those, strict=True)):
             if not _same(a, b):
                 return f"result {number} differs by up to {_largest(a, b):.3g}"
-    for a, b in zip(gradients, other_gradients, strict=True):
-        if not _same(a, b):
-            return f"a gradient of shape {a.shape}, {a.dtype} differs by up to {_largest(a, b):.3g}"
+    for g, other in zip(gradients, other_gradients, strict=True):
+        if g is None or other is None:
+            if g is not None or other is not None:
+                return "other tensors have a gradient afterwards"
+        elif not _same(g, other):
+            return f"a gradient of shape {g.shape}, {g.dtype} differs by up to {_largest(g, other):.3g}"
     for (array, was), a, b in zip(start.memory, memory, other_memory, strict=True):
         if not any(array is own for own in replay.own) and not _same(a, b, to_host(was)):
             return f"memory of shape {a.shape}, {a.dtype} differs by up to {_largest(a, b):.3g}"
     return ""
 
 
-_Arrays = list[np.ndarray]
-
-
 def _trial(
     replay: Replay, run: Callable[[Any], Sequence[Any]], batches: Sequence[Any]
-) -> tuple[list[_Arrays], _Arrays, _Arrays]:
+) -> tuple[list[list[np.ndarray]], list[np.ndarray | None], list[np.ndarray]]:
     """Steps on batches, each with other learning rates: their results, the gradients then, and the memory."""
     results = []
     for arrays, factor in zip(batches, FACTORS, strict=True):
@@ -111,13 +111,13 @@ def _trial(
                 if "lr" in group:
                     group["lr"] *= factor
         replay.enter()
-        results.append(_copies(run(arrays)))
-    gradients = [leaf.array for leaf in replay.leaves if leaf.live and leaf.array is not None]
-    return results, _copies(gradients), _copies(replay.memory)
+        results.append([_copy(array) for array in run(arrays)])
+    gradients = [_copy(leaf.array) if leaf.live and leaf.array is not None else None for leaf in replay.leaves]
+    return results, gradients, [_copy(array) for array in replay.memory]
 
 
-def _copies(arrays: Iterable[Any]) -> _Arrays:
-    return [np.array(to_host(array)) for array in arrays]
+def _copy(array: Any) -> np.ndarray:
+    return np.array(to_host(array))
 
 
 def _same(a: np.ndarray, b: np.ndarray, was: np.ndarray | None = None) -> bool:

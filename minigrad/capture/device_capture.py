@@ -41,6 +41,7 @@ class Observer(recording.Watcher):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.written: list[Any] = []
         self.optimizers: dict[Any, list[Any]] = {}
         self.leaves: dict[Any, bool] = {}
@@ -48,7 +49,7 @@ class Observer(recording.Watcher):
         self.cells: list[Any] = []
 
     def target(self, array: Any, leaf: Any = None, cell: Any = None) -> Any:
-        if leaf is not None:
+        if leaf is not None and self.outlives(leaf):
             self.leaves.setdefault(leaf, leaf.live)
         if cell is not None and not any(cell is known for known in self.cells):
             self.cells.append(cell)
@@ -154,6 +155,7 @@ def record(function: Callable[..., Any], arguments: Arguments, device: str, copi
         replay = None
         try:
             check.steps_once(observer.optimizers)
+            arguments.check_untouched(args, kwargs)
             replay = DeviceReplay(raw, arguments.arrays, device, observer, results, copies)
             check.check(replay, [to_host(a) for a in arguments.arrays])
         except CaptureError as error:

@@ -55,9 +55,10 @@ def _entered(recorder: Recorder, operand: Any) -> Any:
     """An operand as the recording has it: memory of tensors is known by reference, other arrays must be known."""
     if isinstance(operand, Variable):
         node = operand._node
-        if node.__class__ is Leaf and node not in recorder.leaves:
+        if node.__class__ is Leaf and recorder.outlives(node) and node not in recorder.leaves:
             recorder.leaves[node] = (node.live, node.array, node.grad_node)
-        if getattr(operand, "_leaf", None) is not None:
+        leaf = getattr(operand, "_leaf", None)
+        if leaf is not None and recorder.outlives(leaf):
             recorder.tensors.setdefault(id(operand), (operand, node))
         recorder.cells.setdefault(id(operand._cell), (operand._cell, operand._cell[0]))
         data = recorder.lift(operand._data)

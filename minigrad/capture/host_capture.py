@@ -92,6 +92,7 @@ def record(
             args, kwargs = arguments.with_arrays([Recorded(a) for a in batch])
             results = Results(function(*args, **kwargs))
             outputs = [recorder.lift(a) for a in results.arrays]
+            arguments.check_untouched(args, kwargs)
         check.steps_once(recorder.optimizers)
         program = schedule(simplify(recorder.program(inputs, outputs)))
         replay = HostReplay(recorder, program, results, executor, copies, eager)

@@ -41,6 +41,7 @@ class Recorder(Watcher):
     records = True
 
     def __init__(self, constants: Sequence[np.ndarray] = ()) -> None:
+        super().__init__()
         self.calls: list[Call] = []
         self.kinds: list[Kind] = []
         self.roots: list[np.ndarray] = []

@@ -174,7 +174,8 @@ def capture(
     repeat is refused with a CaptureWarning, and the step runs as it is.
 
     A replay reads learning rates and other hyper-parameters anew, and the memory of Tensors. What it cannot see is
-    Python state: a counter, a branch on it, `model.training`. Call `scheduler.step()` after the step.
+    Python state: a counter, a branch on it, `model.training`; nor is that put back after the trials. Call
+    `scheduler.step()` after the step.
 
     Args:
         function: the step; without it, a decorator.

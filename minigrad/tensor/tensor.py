@@ -10,7 +10,7 @@ import numpy as np
 
 from ..backend import array as arrays
 from ..backend.device import Array, device_of, on_device, resolve_device
-from ..backend.recording import lift, seam, target
+from ..backend.recording import keep, lift, seam, target
 from ..backend.spec import check_like
 from ..backend.versions import mark_written
 from ..core import engine
@@ -134,18 +134,22 @@ class Tensor(Hookable):
             return
         if not self.is_leaf:
             raise GraphError("only a leaf tensor has a .grad to assign")
-        raw = as_raw(value)
+        raw, leaf = as_raw(value), self._gradient_cell()
         check_like("assignment to .grad", raw, self)
-        leaf = self._gradient_cell()
-        if leaf.store is None:
+        node = getattr(value, "_node", None)
+        if (value._data if isinstance(value, Variable) else value) is leaf.array:  # as in p.grad *= 0.5
+            leaf.written(node)
+        elif leaf.store is not None:
+            target(leaf.array, leaf)[...] = raw
+            leaf.written(node)
+        elif seam.watcher is not None:
+            leaf.array, leaf.grad_cell = keep(raw, leaf), None
+            leaf.written(node)
+        else:
             if not raw.flags.c_contiguous:
                 raw, value = raw.copy(), None  # rules write into this storage, which takes rows
             leaf.array, leaf.grad_cell = raw, getattr(value, "_cell", None)
             leaf.live, leaf.grad_node = True, getattr(value, "_node", None)
-        else:
-            if raw is not leaf.array:
-                leaf.array[...] = raw
-            leaf.written(getattr(value, "_node", None))
 
     # --- the tape -------------------------------------------------------------------------------------------------
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from graph_steps import Gpu, Training, batch, classifier, one, same, tensors
-from on_device import host
+from on_device import host, put
 
 import minigrad as mg
 from minigrad import nn, optim
+from minigrad.errors import CaptureWarning
 from minigrad.nn import functional as F
 
 
@@ -130,3 +132,78 @@ def test_a_step_in_numpy_s_words(executor: str) -> None:
         np.testing.assert_allclose(host(captured(*b)), host(eager(*b)), rtol=1e-5)
     assert captured.refusals == {}
     np.testing.assert_allclose(host(other), host(w), rtol=1e-5)
+
+
+def scaled(model: nn.Module, optimizer: optim.Optimizer, x: Any, y: Any) -> Any:
+    """Gradients changed by hand between backward and update."""
+    optimizer.zero_grad()
+    loss = F.cross_entropy(model(x), y, ignore_index=None)
+    loss.backward()
+    for p in model.parameters():
+        p.grad *= 0.5
+    optimizer.step()
+    return loss
+
+
+def penalised(model: nn.Module, optimizer: optim.Optimizer, x: Any, y: Any) -> Any:
+    """A gradient penalty, of a leaf that the step makes for itself."""
+    optimizer.zero_grad()
+    x = x.detach()
+    x.requires_grad = True
+    slope = mg.grad(lambda x: F.cross_entropy(model(x), y, ignore_index=None))(x)
+    loss = F.cross_entropy(model(x), y, ignore_index=None) + (slope**2).sum()
+    loss.backward()
+    optimizer.step()
+    return loss, x.grad
+
+
+@pytest.mark.parametrize("work", [scaled, penalised])
+def test_steps_that_look_at_gradients(place: Gpu, work: Callable[..., Any]) -> None:
+    found = []
+    for captured in (False, True):
+        mg.manual_seed(0)
+        model = nn.MLP(6, (8,), 4, activation="tanh", device=place.device)
+        step = functools.partial(work, model, optim.Adam(model.parameters(), lr=0.01))
+        step = mg.capture(step, executor="numpy") if captured else step
+        results = [step(*tensors(place, number)) for number in range(6)]
+        found.append([host(t) for r in results for t in (r if isinstance(r, tuple) else (r,))])
+        found[-1] += [host(p) for p in model.parameters()]
+        if captured:
+            assert step.refusals == {}
+            assert len(step.replays) == 1
+    assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_an_argument_that_collects_a_gradient(place: Gpu) -> None:
+    """Is not replayed: whether it is tracked from the start, later, or by the step itself."""
+    w = mg.tensor(put(np.ones(3, np.float32), place.device), requires_grad=True)
+
+    def step(x: mg.Tensor) -> mg.Tensor:
+        w.grad = None
+        loss = (w * x).sum()
+        loss.backward()
+        return loss
+
+    def argument(requires_grad: bool) -> mg.Tensor:
+        return mg.tensor(put(np.arange(3, dtype=np.float32), place.device), requires_grad=requires_grad)
+
+    captured = mg.capture(step, executor="numpy")
+    for _ in range(3):
+        captured(argument(False))
+    x = argument(True)
+    with pytest.warns(CaptureWarning, match="an argument requires a gradient"):
+        captured(x)
+    captured(x)
+    assert x.grad is not None
+    assert host(x.grad).tolist() == [2.0, 2.0, 2.0]
+    assert len(captured.replays) == 1  # of the others
+
+    def tracking(x: mg.Tensor) -> mg.Tensor:
+        x.requires_grad = True
+        return step(x)
+
+    captured = mg.capture(tracking, executor="numpy")
+    x = argument(False)
+    with pytest.warns(CaptureWarning, match="makes an argument require a gradient"):
+        captured(x)
+    assert captured.replays == []
