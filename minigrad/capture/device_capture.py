@@ -38,6 +38,7 @@ class Observer(recording.Watcher):
         leaves: gradient cells of their parameters, and whether they had a gradient before.
         cleared: those that lost theirs before they were given one.
         cells: version cells of what is written to, other than gradients and what optimizers see to.
+        refused: what cannot be repeated, if something cannot.
     """
 
     def __init__(self) -> None:
@@ -47,6 +48,7 @@ class Observer(recording.Watcher):
         self.leaves: dict[Any, bool] = {}
         self.cleared: set[Any] = set()
         self.cells: list[Any] = []
+        self.refused = ""
 
     def target(self, array: Any, leaf: Any = None, cell: Any = None) -> Any:
         if leaf is not None and self.outlives(leaf):
@@ -64,6 +66,9 @@ class Observer(recording.Watcher):
         self.optimizers.setdefault(optimizer, [optimizer.host_state(), 0])[1] += 1
         for leaf in (p._leaf for p in optimizer.parameters()):
             self.leaves.setdefault(leaf, leaf.live)  # those without a gradient in this step
+
+    def refuse(self, what: str) -> None:
+        self.refused = self.refused or what  # the step that is watched is a real one: it goes on
 
     def clearing(self, leaves: Iterable[Any]) -> None:
         self.cleared.update(leaf for leaf in leaves if leaf not in self.leaves)
@@ -154,6 +159,8 @@ def record(function: Callable[..., Any], arguments: Arguments, device: str, copi
         results = Results(value)
         replay = None
         try:
+            if observer.refused:
+                raise CaptureError(observer.refused)
             check.steps_once(observer.optimizers)
             arguments.check_untouched(args, kwargs)
             replay = DeviceReplay(raw, arguments.arrays, device, observer, results, copies)

@@ -257,9 +257,10 @@ class Tensor(Hookable):
     def _write(self, what: str, raw: Any) -> None:
         """Copy values of the same shape, dtype and device into the storage, and let the tape know."""
         check_like(what, raw, self)
-        if raw is not self._data:
-            with on_device(self.device):
-                target(self._data, cell=self._cell)[...] = raw
+        with on_device(self.device):
+            memory = target(self._data, cell=self._cell)
+            if raw is not self._data:  # else it has been written to already, as in t.data -= x
+                memory[...] = raw
         mark_written(self._cell)
 
     def _rebind(self, array: Array) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -157,7 +158,17 @@ def penalised(model: nn.Module, optimizer: optim.Optimizer, x: Any, y: Any) -> A
     return loss, x.grad
 
 
-@pytest.mark.parametrize("work", [scaled, penalised])
+def by_hand(model: nn.Module, optimizer: optim.Optimizer, x: Any, y: Any) -> Any:
+    """An update without an optimizer."""
+    loss = F.cross_entropy(model(x), y, ignore_index=None)
+    loss.backward()
+    for p in model.parameters():
+        p.data -= 0.1 * p.grad.data
+        p.grad = None
+    return loss
+
+
+@pytest.mark.parametrize("work", [scaled, penalised, by_hand])
 def test_steps_that_look_at_gradients(place: Gpu, work: Callable[..., Any]) -> None:
     found = []
     for captured in (False, True):
@@ -207,3 +218,22 @@ def test_an_argument_that_collects_a_gradient(place: Gpu) -> None:
     with pytest.warns(CaptureWarning, match="makes an argument require a gradient"):
         captured(x)
     assert captured.replays == []
+
+
+def test_a_refused_step_is_made_once(place: Gpu) -> None:
+    """Also where it is refused in its midst."""
+    found = []
+    for captured in (False, True):
+        training = classifier(place, one(optim.Adam, lr=0.01))
+        schedule = optim.schedulers.ExponentialLR(training.optimizers[0], 0.5)
+
+        def step(x: Any, y: Any, training: Training = training, schedule: Any = schedule) -> Any:
+            loss = training.step(x, y)[0]
+            schedule.step()
+            return loss
+
+        step = mg.capture(step) if captured else step
+        with pytest.warns(CaptureWarning, match="belongs after") if captured else contextlib.nullcontext():
+            results = [host(step(*tensors(place, number))) for number in range(4)]
+        found.append([*results, *training.values()])
+    assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
