@@ -24,6 +24,8 @@ class Watcher:
         records: whether it puts arrays of its own in the place of others.
         eager: whether optimizers do the host's part of an update by themselves, as in any other step.
         began: when it was made, on the clock of the tape.
+        modes: modules that asked whether they are in training before the step told them, and what they heard, by id.
+        modes_set: those that the step put into a mode.
     """
 
     records = False
@@ -31,6 +33,8 @@ class Watcher:
 
     def __init__(self) -> None:
         self.began = next_index()
+        self.modes: dict[int, tuple[Any, bool]] = {}
+        self.modes_set: dict[int, tuple[Any, bool]] = {}
 
     def outlives(self, leaf: Any) -> bool:
         """Whether a leaf of the tape was there before the step: what the step makes for itself is nobody else's."""

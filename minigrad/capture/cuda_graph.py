@@ -62,6 +62,7 @@ class _Looking(recording.Watcher):
     """
 
     def __init__(self, eager: bool) -> None:
+        super().__init__()
         self.eager = eager
 
 

@@ -98,6 +98,7 @@ class DeviceReplay(Replay):
         tensors = [(p, p._node) for o in observer.optimizers for p in o.parameters()]
         leaves, cleared = observer.leaves, observer.cleared
         super().__init__(observer.optimizers, leaves, tensors, cleared, observer.cells, results, copies, function)
+        self.depend_on_modes(observer)
         known = [array for optimizer in self.optimizers for array in optimizer.memory()]
         self.memory = known + [a for a in observer.written if not any(_inside(a, other) for other in known)]
 

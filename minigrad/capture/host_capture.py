@@ -47,6 +47,7 @@ class HostReplay(Replay):
         cells = [cell for cell, before in recorder.cells.values() if cell[0] != before]
         tensors = recorder.tensors.values()
         super().__init__(recorder.optimizers, leaves, tensors, recorder.cleared, cells, results, copies, eager)
+        self.depend_on_modes(recorder)
         self.compiled = compiler(executor)(program)
         self.own = recorder.kept
         self._flush = None if getattr(self.compiled, "flushes", False) else Switch()

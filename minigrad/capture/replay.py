@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from ..backend.recording import Watcher
 from ..backend.versions import mark_written
 from .arguments import Results
 
@@ -59,6 +60,12 @@ class Replay:
         self._phases = [(o, state[0][0]) for o, state in optimizers.items()]
         self.phases = [phase for _, phase in self._phases]
         self.revisions = [(o, o.revision) for o in self.optimizers]
+        self._modes: list[tuple[Any, bool]] = []
+        self._modes_set: list[tuple[Any, bool]] = []
+
+    def depend_on_modes(self, watcher: Watcher) -> None:
+        """Fit only while the modules that asked whether they are in training are in the same mode, and set it alike."""
+        self._modes, self._modes_set = list(watcher.modes.values()), list(watcher.modes_set.values())
 
     def run(self, arrays: Sequence[Any]) -> list[Any]:
         """The recorded part: raw results, in memory that the next run writes to."""
@@ -68,12 +75,15 @@ class Replay:
         """Give back what it holds."""
 
     def fits(self) -> bool:
-        """Whether things stand as they stood when it was recorded: who collects a gradient, who has one, the phase."""
+        """Whether things stand as when it was recorded: who collects a gradient, who has one, modes, the phase."""
         for optimizer, phase in self._phases:
             if optimizer.phase != phase:
                 return False
         for tensor, node in self._tensors:
             if tensor._node is not node:
+                return False
+        for module, mode in self._modes:
+            if module.training is not mode:
                 return False
         for leaf, live in self._entry:  # noqa: SIM110  all() over a generator costs three times as much
             if leaf.live is not live:
@@ -110,6 +120,8 @@ class Replay:
             optimizer.count_replay()
         if self._cells:
             mark_written(*self._cells)
+        for module, mode in self._modes_set:
+            module.training = mode
         return found
 
     def __call__(self, arrays: Sequence[Any]) -> Any:

@@ -173,9 +173,9 @@ def capture(
     replay with the step itself, and are undone. Later calls replay: no tape, no allocation. What a replay could not
     repeat is refused with a CaptureWarning, and the step runs as it is.
 
-    A replay reads learning rates and other hyper-parameters anew, and the memory of Tensors. What it cannot see is
-    Python state: a counter, a branch on it, `model.training`; nor is that put back after the trials. Call
-    `scheduler.step()` after the step.
+    A replay reads learning rates and other hyper-parameters anew, and the memory of Tensors. In another mode
+    (`model.eval()`) it is recorded again. What it cannot see is other Python state, a counter say, and a branch on it;
+    nor is that put back after the trials. Call `scheduler.step()` after the step.
 
     Args:
         function: the step; without it, a decorator.

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..backend.array import asarray, is_floating, to_device
 from ..backend.device import device_of, on_device, provider_of, resolve_device
+from ..backend.recording import seam
 from ..errors import DTypeError, GraphError, GraphWarning, ShapeError
 from ..tensor import Tensor, as_raw
 
@@ -82,13 +83,30 @@ def _walk(name: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _walk(f"{name}.{key}", item)
 
 
+class _Mode:
+    """Module.training, which a step that is recorded depends on."""
+
+    def __get__(self, module: Module | None, _: type) -> bool:
+        if module is None:
+            return True
+        mode: bool = module.__dict__.get("training", True)
+        if seam.watcher is not None and id(module) not in seam.watcher.modes_set:
+            seam.watcher.modes[id(module)] = module, mode
+        return mode
+
+    def __set__(self, module: Module, mode: bool) -> None:
+        if seam.watcher is not None:
+            seam.watcher.modes_set[id(module)] = module, mode
+        module.__dict__["training"] = mode
+
+
 class Module:
     """Base class of layers and models: assign Parameters and Modules in `__init__`, write `forward`.
 
     training: True in training mode; what dropout and batch normalisation look at.
     """
 
-    training: bool = True
+    training = _Mode()
 
     def __setattr__(self, name: str, value: Any) -> None:
         old = self.__dict__.get(name)

@@ -237,3 +237,42 @@ def test_a_refused_step_is_made_once(place: Gpu) -> None:
             results = [host(step(*tensors(place, number))) for number in range(4)]
         found.append([*results, *training.values()])
     assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_modes_of_modules(place: Gpu, inside: bool) -> None:
+    """Training and evaluation by one function; a step may choose the mode itself, before a look or after it."""
+    found = []
+    for captured in (False, True):
+        mg.manual_seed(0)
+        model = nn.MLP(6, (8,), 4, dropout=0.5, normalization="batch", device=place.device)
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+        def train(x: Any, y: Any, model: Any = model, optimizer: Any = optimizer) -> Any:
+            if inside:
+                model.train()
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y, ignore_index=None)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        def predict(x: Any, model: Any = model) -> Any:
+            with mg.no_grad():
+                return model(x)
+
+        steps = [mg.capture(f, executor="numpy") if captured else f for f in (train, predict)]
+        results = []
+        for number in range(4):
+            x, y = tensors(place, number)
+            if not inside:
+                model.train()
+            results += [steps[0](x, y), steps[1](x)]  # the second one in training mode
+            assert model.training
+            model.eval()
+            results += [steps[1](x)]
+        found.append([*map(host, results), *map(host, (*model.parameters(), *model.buffers()))])
+        if captured:
+            assert [len(s.replays) for s in steps] == [1, 2]
+            assert not any(s.refusals for s in steps)
+    assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
