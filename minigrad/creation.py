@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .backend.device import HOST, device_of, on_device, provider_for, provider_of, resolve_device
+from .backend.recording import made
 from .core.variable import Variable
 from .ops import ranges
 from .ops.shape import astype, broadcast_to, stack, to_device_
@@ -40,7 +41,7 @@ def _make(name: str, device: str | None, *args: Any, **kwargs: Any) -> Any:
     """The array library's function of this name, called with its device current."""
     label = _default if device is None else resolve_device(device)
     with on_device(label):
-        return getattr(provider_for(label).xp, name)(*args, **kwargs)
+        return made(getattr(provider_for(label).xp, name)(*args, **kwargs))
 
 
 def _creator(name: str, what: str) -> Callable[..., Any]:

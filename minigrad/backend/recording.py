@@ -56,6 +56,10 @@ class Watcher:
         """New zeros, a value of the step."""
         return provider_for(device).zeros(shape, dtype, device)
 
+    def made(self, found: Any) -> Any:
+        """Raw arrays (one, or a tuple of them) that Python numbers alone decided: the same in every step."""
+        return found
+
     def call(self, function: Callable[..., Any], args: tuple[Any, ...], effect: bool) -> Any:
         """function(*args), to be called as a whole whenever the step is repeated."""
         return function(*args)
@@ -120,6 +124,12 @@ def zeros(shape: tuple[int, ...], dtype: Any, device: str) -> Any:
     """New zeros as a value of the step, on a device (a full label)."""
     watcher = seam.watcher
     return (_NOBODY if watcher is None else watcher).zeros(shape, dtype, device)
+
+
+def made(found: Any) -> Any:
+    """Raw arrays that a function of `minigrad.creation` has made."""
+    watcher = seam.watcher
+    return found if watcher is None else watcher.made(found)
 
 
 def call(function: Callable[..., Any], *args: Any, effect: bool = False) -> Any:

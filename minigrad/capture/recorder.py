@@ -106,7 +106,8 @@ class Recorder(Watcher):
             raise CaptureError(
                 f"an array of shape {array.shape}, {array.dtype} enters the recorded step from outside: a replay could "
                 "not tell when it changes. Make it an argument of the step or a Tensor (whose memory is read anew each "
-                "time), or name it in capture(..., constants=[...]) if it stays as it is"
+                "time), or name it in capture(..., constants=[...]) if it stays as it is; for one that the step makes "
+                "anew, take mg.arange and the like in place of NumPy's"
             )
         return Recorded(array)
 
@@ -266,6 +267,12 @@ class Recorder(Watcher):
 
     def zeros(self, shape: tuple[int, ...], dtype: Any, device: str) -> Any:
         return RecordedProvider.xp.zeros(shape, dtype) if device == "cpu" else super().zeros(shape, dtype, device)
+
+    def made(self, found: Any) -> Any:
+        for array in found if isinstance(found, tuple) else (found,):
+            if type(array) is np.ndarray:
+                self.window(array, "constant")
+        return found
 
     def stepping(self, optimizer: Any) -> None:
         state = self.optimizers.setdefault(optimizer, [optimizer.host_state(), 0])

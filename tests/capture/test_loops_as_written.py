@@ -276,3 +276,22 @@ def test_modes_of_modules(place: Gpu, inside: bool) -> None:
             assert [len(s.replays) for s in steps] == [1, 2]
             assert not any(s.refusals for s in steps)
     assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("executor", ["numpy", pytest.param("fast", marks=pytest.mark.numba)])
+def test_arrays_that_a_step_makes(executor: str) -> None:
+    """By minigrad's own functions, which know that they are the same each time."""
+
+    def step(w: Any, x: Any, y: Any) -> Any:
+        scores = x @ w
+        picked = scores[mg.arange(len(y)), y]
+        lower = scores[mg.tril_indices(3)]
+        return (picked * mg.linspace(0.0, 1.0, 5, dtype=np.float32)).sum() + (lower * mg.ones(6, np.float32)).sum()
+
+    w = mg.tensor(np.arange(12, dtype=np.float32).reshape(4, 3))
+    captured = mg.capture(functools.partial(step, w), executor=executor)
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        x, y = rng.standard_normal((5, 4), np.float32), rng.integers(0, 3, 5)
+        np.testing.assert_allclose(host(captured(x, y)), host(step(w, x, y)), rtol=1e-5)
+    assert captured.refusals == {}
