@@ -141,17 +141,38 @@ class Results:
         # of everything else the value itself; of arrays only whether they are Tensors
         self._fixed = [None if is_array(a) else (a,) for a in given]
         self._is_tensor = [isinstance(a, Tensor) for a in given]
-        self._alone = self._skeleton is LEAF and len(self.arrays) == 1
+        self._is_scalar = [False] * len(given)
+        self._alone = self._skeleton is LEAF and self._is_tensor == [True]
+
+    def arrays_of(self, value: Any) -> list[Any]:
+        """The raw arrays of what the step returned another time, where this time it returned some.
+
+        A recording has 0-d arrays where NumPy hands out scalars: which those are is noted here.
+
+        Raises:
+            CaptureError: it does not return as many things.
+        """
+        given: list[Any] = []
+        if value is not None:
+            flatten(value, given, [], "result")
+        if len(given) != len(self._fixed):
+            raise CaptureError(f"it returns {len(self._fixed)} things at one time and {len(given)} at another")
+        self._is_scalar = [isinstance(a, np.generic) for a in given]
+        arrays = [a._data if isinstance(a, Tensor) else a for a, f in zip(given, self._fixed, strict=True) if f is None]
+        return [np.asarray(a) if isinstance(a, np.generic) else a for a in arrays]
 
     def rebuilt(self, arrays: list[Any]) -> Any:
         """The same result with other raw arrays."""
         if self._skeleton is None:
             return None
         if self._alone:
-            return wrap(arrays[0]) if self._is_tensor[0] else arrays[0]
+            return wrap(arrays[0])
         remaining = iter(arrays)
-        values = [
-            fixed[0] if fixed is not None else wrap(next(remaining)) if tensor else next(remaining)
-            for fixed, tensor in zip(self._fixed, self._is_tensor, strict=True)
-        ]
+        values = []
+        for fixed, tensor, scalar in zip(self._fixed, self._is_tensor, self._is_scalar, strict=True):
+            if fixed is not None:
+                values.append(fixed[0])
+                continue
+            array = next(remaining)
+            values.append(wrap(array) if tensor else array[()] if scalar else array)
         return rebuild(self._skeleton, values)

@@ -82,7 +82,7 @@ def record(
     def eager(arrays: list[np.ndarray]) -> list[np.ndarray]:
         args, kwargs = arguments.with_arrays(arrays)
         with flush_to_zero():
-            return Results(function(*args, **kwargs)).arrays
+            return results.arrays_of(function(*args, **kwargs))
 
     recorder = Recorder(constants)
     streams = random.get_state()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -295,3 +296,31 @@ def test_arrays_that_a_step_makes(executor: str) -> None:
         x, y = rng.standard_normal((5, 4), np.float32), rng.integers(0, 3, 5)
         np.testing.assert_allclose(host(captured(x, y)), host(step(w, x, y)), rtol=1e-5)
     assert captured.refusals == {}
+
+
+def test_what_a_step_returns_is_of_the_same_kind() -> None:
+    """Tensors, arrays, NumPy's scalars, numbers and what holds them."""
+
+    def step(x: np.ndarray, t: mg.Tensor) -> Any:
+        return {"scalar": (x > 0).sum(), "array": x * 2, "0-d": t.sum().data}, [t * 2, 3, None], x.max()
+
+    captured = mg.capture(step, executor="numpy")
+    for number in range(3):
+        x = np.arange(4.0) + number
+        found, due = captured(x, mg.tensor(x)), step(x, mg.tensor(x))
+        assert [type(v) for v in found[0].values()] == [type(v) for v in due[0].values()]
+        assert [type(v) for v in found[1]] == [type(v) for v in due[1]]
+        assert type(found[2]) is type(due[2]) is np.float64
+        assert found[2] == due[2]
+        assert found[0]["scalar"] == due[0]["scalar"]
+    assert captured.refusals == {}
+
+
+def test_a_step_that_returns_other_things_each_time() -> None:
+    calls = itertools.count()
+
+    def step(x: mg.Tensor) -> Any:
+        return [x * 2] * (1 + next(calls))
+
+    with pytest.warns(CaptureWarning, match="returns 1 things at one time and 2 at another"):
+        mg.capture(step, executor="numpy")(mg.tensor([1.0]))
