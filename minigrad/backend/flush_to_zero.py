@@ -23,7 +23,7 @@ import numpy as np
 
 _MXCSR = 28
 """Where it lies in x86-64's fenv_t of 32 bytes, in glibc."""
-_BITS = 1 << 15 | 1 << 6
+BITS = 1 << 15 | 1 << 6
 """Results that are subnormal become zero; operands that are count as zero."""
 
 _Environment = ctypes.c_uint32 * 8
@@ -53,16 +53,16 @@ def _exchange(bits: int, get: Callable[..., int], set_: Callable[..., int]) -> i
     environment = _Environment()
     get(ctypes.byref(environment))
     place = _MXCSR // 4
-    before = environment[place] & _BITS
+    before = environment[place] & BITS
     if before != bits:
-        environment[place] = environment[place] & ~_BITS | bits
+        environment[place] = environment[place] & ~BITS | bits
         set_(ctypes.byref(environment))
     return before
 
 
 def _works(get: Callable[..., int], set_: Callable[..., int]) -> bool:
     small = np.full(1, 1e-39, np.float32)
-    before = _exchange(_BITS, get, set_)
+    before = _exchange(BITS, get, set_)
     flushed = float((small * np.float32(0.5)).view(np.int32)[0])  # a comparison of floats would take it for zero
     _exchange(0, get, set_)
     kept = float((small * np.float32(0.5)).view(np.int32)[0])
@@ -96,7 +96,7 @@ class flush_to_zero(ContextDecorator):
     def __enter__(self) -> flush_to_zero:
         calls = _calls()
         if calls is not None:
-            self._before.append(_exchange(_BITS, *calls))
+            self._before.append(_exchange(BITS, *calls))
         return self
 
     def __exit__(
@@ -121,10 +121,10 @@ class Switch:
             return False
         environment = self._environment
         self._calls[0](self._pointer)
-        if environment[_MXCSR // 4] & _BITS == _BITS:
+        if environment[_MXCSR // 4] & BITS == BITS:
             return False
         self._before = environment[_MXCSR // 4]
-        environment[_MXCSR // 4] = self._before | _BITS
+        environment[_MXCSR // 4] = self._before | BITS
         self._calls[1](self._pointer)
         return True
 

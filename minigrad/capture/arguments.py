@@ -59,13 +59,13 @@ class Arguments:
     @property
     def tracked(self) -> bool:
         """Whether one of them collects a gradient."""
-        return any(isinstance(a, Tensor) and a._node is not None for a in self._given)
+        return any(map(_is_tracked, self._given))
 
     def check_untouched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raise CaptureError where a step on what `with_arrays` gave has made an argument collect a gradient."""
         found: list[Any] = []
         flatten((args, kwargs), found, [], "argument")
-        if any(isinstance(a, Tensor) and a._node is not None for a in found):
+        if any(map(_is_tracked, found)):
             raise CaptureError("it makes an argument require a gradient, which a replay would not: .detach() it first")
 
     def with_arrays(self, arrays: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -88,10 +88,15 @@ class Arguments:
         return args, kwargs
 
 
+def _is_tracked(value: Any) -> bool:
+    """Whether it is a Tensor that collects a gradient, or leads to one that does."""
+    return isinstance(value, Tensor) and value._node is not None
+
+
 def _kind(array: Any) -> tuple[Any, ...]:
     """What of an array a program depends on."""
     kind = type(array), array.shape, array.dtype
-    return (*kind, "tracked") if isinstance(array, Tensor) and array._node is not None else kind
+    return (*kind, "tracked") if _is_tracked(array) else kind
 
 
 def same_arrays(args: tuple[Any, ...], key: tuple[Any, ...]) -> list[Any] | None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 import platform
 from typing import Any
 
+from ..backend.flush_to_zero import BITS
 from ..errors import require
 
-_ir: Any = require("llvmlite.ir", "fast", "A compiled step")
+_WHY = "A compiled step"
+_ir: Any = require("llvmlite.ir", "fast", _WHY)
+_cgutils: Any = require("numba.core.cgutils", "fast", _WHY)
 
 FLUSHES = platform.machine().lower() in ("x86_64", "amd64")
 """Whether the processor has the control register that this writes to (MXCSR)."""
-_BITS = 1 << 15 | 1 << 6
 _REGISTER = _ir.IntType(32)
 
 
@@ -22,18 +24,18 @@ def exchange(builder: Any, on: bool) -> Any:
     """Have subnormal numbers count as zero, or not; what the register held before."""
     if not FLUSHES:
         return _ir.Constant(_REGISTER, 0)
-    place = builder.alloca(_REGISTER)
+    place = _cgutils.alloca_once(builder, _REGISTER)
     _call(builder, "stmxcsr", place)
     before = builder.load(place)
     if on:
-        _write(builder, place, builder.or_(before, _ir.Constant(_REGISTER, _BITS)))
+        _write(builder, place, builder.or_(before, _ir.Constant(_REGISTER, BITS)))
     return before
 
 
 def restore(builder: Any, before: Any) -> None:
     """Write back what the register held."""
     if FLUSHES:
-        _write(builder, builder.alloca(_REGISTER), before)
+        _write(builder, _cgutils.alloca_once(builder, _REGISTER), before)
 
 
 def _write(builder: Any, place: Any, value: Any) -> None:
@@ -45,7 +47,5 @@ def _call(builder: Any, name: str, place: Any) -> None:
     """An instruction that moves the register: no access to memory is moved across it, and so no arithmetic either."""
     byte = _ir.IntType(8).as_pointer()
     kind = _ir.FunctionType(_ir.VoidType(), [byte])
-    function = builder.module.globals.get(f"llvm.x86.sse.{name}")
-    if function is None:
-        function = _ir.Function(builder.module, kind, f"llvm.x86.sse.{name}")
+    function = _cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.sse.{name}")
     builder.call(function, [builder.bitcast(place, byte)])

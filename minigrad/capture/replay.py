@@ -28,7 +28,7 @@ class Replay:
         eager: the step itself on raw arrays, to its raw results.
 
     Attributes:
-        phases, revisions: those of the optimizers, when it was recorded.
+        revisions: those of the optimizers, when it was recorded.
         memory: arrays that the step writes to and that outlive it.
         own: those of them that only replays write to, where the step itself makes new ones.
     """
@@ -58,10 +58,14 @@ class Replay:
         self._entry = [(leaf, live) for leaf, live in leaves.items() if leaf not in first]
         self._exit = [(leaf, leaf.live, leaf.array) for leaf in leaves]
         self._phases = [(o, state[0][0]) for o, state in optimizers.items()]
-        self.phases = [phase for _, phase in self._phases]
         self.revisions = [(o, o.revision) for o in self.optimizers]
         self._modes: list[tuple[Any, bool]] = []
         self._modes_set: list[tuple[Any, bool]] = []
+
+    @property
+    def phases(self) -> list[int]:
+        """Those of the optimizers, when it was recorded."""
+        return [phase for _, phase in self._phases]
 
     def depend_on_modes(self, watcher: Watcher) -> None:
         """Fit only while the modules that asked whether they are in training are in the same mode, and set it alike."""

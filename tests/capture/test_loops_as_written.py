@@ -19,43 +19,54 @@ from minigrad.errors import CaptureWarning
 from minigrad.nn import functional as F
 
 
-@pytest.mark.parametrize("order", ["first", "after other work", "after forward", "after a look", "last"])
-def test_gradients_may_be_dropped_anywhere_in_a_step(place: Gpu, order: str) -> None:
-    """And there is one recording, whether there are gradients already when it begins or not."""
+def assert_replayed(place: Gpu, work: Callable[..., Any], has_gradients: bool = False, **options: Any) -> None:
+    """A step is replayed by one recording, bit for bit: its results over some batches, and the parameters.
 
-    def of(model: nn.Module, optimizer: optim.Optimizer) -> Callable[..., Any]:
-        def step(x: Any, y: Any) -> Any:
-            if order == "after other work":
-                x = x * 2.0
-            seen = next(iter(model.parameters())).grad.sum() if order == "after a look" else 0.0
-            if order in ("first", "after other work", "after a look"):
-                optimizer.zero_grad()
-            loss = F.cross_entropy(model(x), y, ignore_index=None)
-            if order == "after forward":
-                optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            if order == "last":
-                optimizer.zero_grad()
-            return loss + seen
-
-        return step
-
+    Args:
+        place: where.
+        work: of a model, its optimizer and a batch.
+        has_gradients: whether there are gradients before the first step.
+        **options: of the model.
+    """
     found = []
     for captured in (False, True):
         mg.manual_seed(0)
-        model = nn.MLP(6, (8,), 4, normalization="batch", device=place.device)  # which writes in the forward pass
-        optimizer = optim.Adam(model.parameters(), lr=0.01)
-        if order == "after a look":
-            F.cross_entropy(model(tensors(place, 9)[0]), tensors(place, 9)[1], ignore_index=None).backward()
-        own = of(model, optimizer)
-        step = mg.capture(own, executor="numpy") if captured else own
-        found.append([host(step(*tensors(place, number))) for number in range(6)])
+        model = nn.MLP(6, (8,), 4, device=place.device, **options)
+        step: Any = functools.partial(work, model, optim.Adam(model.parameters(), lr=0.01))
+        if has_gradients:
+            x, y = tensors(place, 9)
+            F.cross_entropy(model(x), y, ignore_index=None).backward()
+        step = mg.capture(step, executor="numpy") if captured else step
+        results = [step(*tensors(place, number)) for number in range(6)]
+        found.append([host(t) for r in results for t in (r if isinstance(r, tuple) else (r,))])
         found[-1] += [host(p) for p in model.parameters()]
         if captured:
             assert step.refusals == {}
             assert len(step.replays) == 1
     assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("order", ["first", "after other work", "after forward", "after a look", "last"])
+def test_gradients_may_be_dropped_anywhere_in_a_step(place: Gpu, order: str) -> None:
+    """And there is one recording, whether there are gradients already when it begins or not."""
+
+    def work(model: nn.Module, optimizer: optim.Optimizer, x: Any, y: Any) -> Any:
+        if order == "after other work":
+            x = x * 2.0
+        seen = next(iter(model.parameters())).grad.sum() if order == "after a look" else 0.0
+        if order in ("first", "after other work", "after a look"):
+            optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y, ignore_index=None)
+        if order == "after forward":
+            optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if order == "last":
+            optimizer.zero_grad()
+        return loss + seen
+
+    # batch normalisation writes in the forward pass
+    assert_replayed(place, work, has_gradients=order == "after a look", normalization="batch")
 
 
 def test_the_gradients_are_there_after_a_replay(place: Gpu) -> None:
@@ -171,19 +182,7 @@ def by_hand(model: nn.Module, optimizer: optim.Optimizer, x: Any, y: Any) -> Any
 
 @pytest.mark.parametrize("work", [scaled, penalised, by_hand])
 def test_steps_that_look_at_gradients(place: Gpu, work: Callable[..., Any]) -> None:
-    found = []
-    for captured in (False, True):
-        mg.manual_seed(0)
-        model = nn.MLP(6, (8,), 4, activation="tanh", device=place.device)
-        step = functools.partial(work, model, optim.Adam(model.parameters(), lr=0.01))
-        step = mg.capture(step, executor="numpy") if captured else step
-        results = [step(*tensors(place, number)) for number in range(6)]
-        found.append([host(t) for r in results for t in (r if isinstance(r, tuple) else (r,))])
-        found[-1] += [host(p) for p in model.parameters()]
-        if captured:
-            assert step.refusals == {}
-            assert len(step.replays) == 1
-    assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
+    assert_replayed(place, work, activation="tanh")
 
 
 def test_an_argument_that_collects_a_gradient(place: Gpu) -> None:
